@@ -1,0 +1,1 @@
+"""Stripe invoices become ledger documents, exactly once."""

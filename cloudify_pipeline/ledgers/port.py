@@ -1,0 +1,173 @@
+"""What posting and control need of any ledger, whatever its name.
+
+A ledger's room implements :class:`Ledger`. Everything is asynchronous; the room owns its HTTP client, its rate limiter
+(one per agreement or company) and the retries of reads. It never retries a write: `posting` decides that.
+
+Raised by every call: ``NotAuthorised`` (401, 403, read-only licence: stop the run) and ``Unreachable`` (a read failed
+after its retries). Raised by :meth:`Ledger.send` only: ``Refused``, ``NotSent``, ``OutcomeUnknown``.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+from cloudify_pipeline.accounting.chart import Chart, Number
+from cloudify_pipeline.accounting.documents import FieldValue, SalesDocument, Totals
+from cloudify_pipeline.accounting.parties import Candidates, LedgerRecord, Lookup
+from cloudify_pipeline.mapping.fields import FieldCatalogue
+
+Operation = Literal["create_customer", "update_customer", "create_product", "update_product", "create_document", "book_document"]
+StoredKind = Literal["draft_invoice", "booked_invoice", "draft_order"]
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerIdentity:
+    """Which books these are, and whether they may be written."""
+
+    agreement: str
+    company: str
+    base_currency: str
+    user: str = ""
+    can_write: bool = True
+    details: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerDocument:
+    """A document as it stands in the ledger, with the totals the ledger computed (document currency)."""
+
+    kind: StoredKind
+    number: Number
+    key: str
+    currency: str
+    totals: Totals
+    customer: Number | None = None
+    url: str | None = None
+    draft_number: Number | None = None
+    """For a booked invoice: the number its draft had, where the ledger tells."""
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """A write that is ready to go: the exact bytes that are logged before, sent, and sent again unchanged if ever."""
+
+    operation: Operation
+    key: str
+    """What it is about: the durable document key, or ``customer:cus_…`` / ``product:prod_…``."""
+    method: str
+    path: str
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A write that the ledger confirmed. `document` is set for documents, `number` always."""
+
+    number: Number
+    request_id: str | None
+    document: LedgerDocument | None = None
+    record: LedgerRecord | None = None
+    from_cache: bool = False
+    """The ledger answered from its idempotency cache: an earlier attempt had already written it."""
+    dropped: tuple[str, ...] = ()
+    """Written fields that the stored record does not show with the value sent (read-back)."""
+
+
+@dataclass(slots=True)
+class Requests:
+    """How many calls a run made: reads and writes, and how often it was told to wait."""
+
+    reads: int = 0
+    writes: int = 0
+    waited: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class CustomerWrite:
+    """What a new customer is made of, or which fields of a found one change (`fields` only, for an update)."""
+
+    stripe_id: str
+    number: Number | None
+    name: str
+    currency: str
+    group: Number
+    payment_terms: Number
+    vat_zone: Number
+    layout: Number | None
+    fields: Mapping[str, FieldValue]
+
+
+@dataclass(frozen=True, slots=True)
+class ProductWrite:
+    """What a new product is made of, or which fields of a found one change (`fields` only, for an update)."""
+
+    stripe_id: str
+    number: str
+    name: str
+    group: Number
+    unit: Number | None
+    fields: Mapping[str, FieldValue]
+
+
+class Ledger(Protocol):
+    """A ledger that posting can make agree with a plan."""
+
+    name: str
+    """For people: the ledger's own name."""
+    requests: Requests
+
+    @property
+    def customer_fields(self) -> FieldCatalogue:
+        """Fields of a customer that can be mapped and matched on."""
+
+    @property
+    def product_fields(self) -> FieldCatalogue:
+        """Fields of a product that can be mapped and matched on."""
+
+    @property
+    def document_fields(self) -> FieldCatalogue:
+        """Header fields of a document; those of a line are below ``lines.``."""
+
+    async def identify(self) -> LedgerIdentity:
+        """Who these tokens speak for; one read."""
+
+    async def chart(self) -> Chart:
+        """The chart as it is now."""
+
+    async def customers(self, lookups: Sequence[Lookup]) -> Candidates:
+        """Candidates for each look-up, by lists of 1,000 or by filter, whichever needs fewer calls. Callers re-check equality."""
+
+    async def products(self, lookups: Sequence[Lookup]) -> Candidates:
+        """As :meth:`customers`, for products."""
+
+    async def documents(self, keys: Sequence[str]) -> Mapping[str, tuple[LedgerDocument, ...]]:
+        """Every document that carries one of the durable `keys`, in drafts, booked invoices and orders."""
+
+    async def document(self, kind: StoredKind, number: Number) -> LedgerDocument | None:
+        """One document by its number, or None when it is gone."""
+
+    def create_customer(self, customer: CustomerWrite) -> Write:
+        """The exact request for a new customer."""
+
+    async def update_customer(self, number: Number, fields: Mapping[str, FieldValue], *, key: str) -> Write | None:
+        """Read, merge, and the exact request that replaces; None when nothing differs. Keeps all that is not in `fields`."""
+
+    def create_product(self, product: ProductWrite) -> Write:
+        """The exact request for a new product."""
+
+    async def update_product(self, number: str, fields: Mapping[str, FieldValue], *, key: str) -> Write | None:
+        """As :meth:`update_customer`."""
+
+    def create_document(
+        self, document: SalesDocument, customer: Number, products: Mapping[str, str], *, layout: Number | None = None
+    ) -> Write:
+        """The exact request for a draft invoice or draft order. `products` maps Stripe product ids to ledger numbers."""
+
+    def book_document(self, draft: Number, *, key: str, send_by: str = "none") -> Write:
+        """The exact request that books a draft invoice. Irreversible."""
+
+    async def send(self, write: Write, idempotency_key: str) -> Answer:
+        """Send once. See the module for what it raises."""
+
+    async def close(self) -> None:
+        """Let go of connections."""

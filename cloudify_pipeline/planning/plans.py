@@ -1,0 +1,125 @@
+"""What planning says of one record: what should stand in the ledger, or why nothing does.
+
+Plain values: planning the same inputs twice gives equal objects, equal bytes (:func:`dump`) and an equal `revision`.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from pydantic import TypeAdapter
+
+from cloudify_pipeline.accounting.chart import Number
+from cloudify_pipeline.accounting.documents import FieldValue, SalesDocument
+from cloudify_pipeline.errors import Problem
+from cloudify_pipeline.mapping.lineage import Lineage
+
+PartyAction = Literal["use", "create", "update"]
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """One decision: what was decided (rule, vat_zone, customer, product, rounding, …), by which rule, from which inputs."""
+
+    decision: str
+    outcome: str
+    rule: str
+    inputs: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """A person must decide: nothing is sent until the cause is mended."""
+
+    stripe_id: str
+    problem: Problem
+    evidence: tuple[Evidence, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Skip:
+    """A rule says that nothing is due (yet): not an error."""
+
+    stripe_id: str
+    code: str
+    reason: str
+    evidence: tuple[Evidence, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedCustomer:
+    """Use an existing ledger customer, create one, or update the mapped fields of one.
+
+    `number` is the ledger number: known for use and update, for create only when it comes from Stripe.
+    `fields` are the mapped ledger fields by path; the five defaults stand beside them.
+    """
+
+    stripe_id: str
+    action: PartyAction
+    number: Number | None
+    name: str
+    currency: str
+    group: Number
+    payment_terms: Number
+    vat_zone: Number
+    layout: Number | None
+    fields: Mapping[str, FieldValue]
+    store_number_in: str | None = None
+    """Metadata key of the Stripe customer that gets the ledger number, or None."""
+    lineage: tuple[Lineage, ...] = ()
+    evidence: tuple[Evidence, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedProduct:
+    """Use an existing ledger product, create one, or update the mapped fields of one. `number` is always known."""
+
+    stripe_id: str
+    action: PartyAction
+    number: str
+    name: str
+    group: Number
+    unit: Number | None
+    fields: Mapping[str, FieldValue]
+    lineage: tuple[Lineage, ...] = ()
+    evidence: tuple[Evidence, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedDocument:
+    """The document that should stand in the ledger, with the reasons."""
+
+    document: SalesDocument
+    rule: str
+    lineage: tuple[Lineage, ...] = ()
+    evidence: tuple[Evidence, ...] = ()
+
+    @property
+    def stripe_id(self) -> str:
+        """The Stripe invoice or charge it stands for."""
+        return self.document.stripe_id
+
+
+Plan = PlannedCustomer | PlannedProduct | PlannedDocument | Hold | Skip
+
+_KINDS: dict[str, type[Any]] = {kind.__name__: kind for kind in (PlannedCustomer, PlannedProduct, PlannedDocument, Hold, Skip)}
+_ADAPTERS = {name: TypeAdapter(kind) for name, kind in _KINDS.items()}
+
+
+def dump(plan: Plan) -> tuple[str, bytes]:
+    """`plan` as (kind, JSON bytes), for staging; exact: decimals are written as text."""
+    kind = type(plan).__name__
+    return kind, _ADAPTERS[kind].dump_json(plan)
+
+
+def load(kind: str, body: bytes) -> Plan:
+    """The plan that :func:`dump` wrote."""
+    plan: Plan = _ADAPTERS[kind].validate_json(body)
+    return plan
+
+
+def revision(plan: Plan) -> str:
+    """The hash that names this plan: same inputs, same revision."""
+    kind, body = dump(plan)
+    return hashlib.sha256(kind.encode() + b"\n" + body).hexdigest()[:16]

@@ -1,0 +1,13 @@
+"""A Stripe object as it came over the wire: what extraction hands to staging."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class RawObject:
+    """`body` is the object's JSON exactly as Stripe sent it; `created` its epoch seconds; a deleted one is a tombstone."""
+
+    id: str
+    created: int
+    body: bytes
+    deleted: bool = False
