@@ -1,0 +1,96 @@
+"""Opens a connection: its settings, Stripe, staging, ledger and log in one object.
+
+The one place that knows which class a setting names.
+"""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from cloudify_pipeline.control.opened import OpenConnection
+from cloudify_pipeline.ledgers.economic import fields as economic_fields
+from cloudify_pipeline.ledgers.economic.ledger import EconomicLedger
+from cloudify_pipeline.ledgers.economic.premapped import PREMAPPED as ECONOMIC_PREMAPPED
+from cloudify_pipeline.ledgers.port import Ledger
+from cloudify_pipeline.posting.log.store import PostingLog
+from cloudify_pipeline.settings.load import Catalogues, LoadedConnection, load_settings
+from cloudify_pipeline.settings.models import ConnectionSettings
+from cloudify_pipeline.settings.paths import connection_file, home, posting_url
+from cloudify_pipeline.staging.store import Staging
+from cloudify_pipeline.stripe_source.client import StripeReader
+from cloudify_pipeline.stripe_source.fields import CATALOGUES as STRIPE_FIELDS
+from cloudify_pipeline.stripe_source.metadata import StripeWriter
+
+
+def catalogues() -> Catalogues:
+    """What can be mapped, from Stripe to the ledger."""
+    return Catalogues(
+        ledger={
+            "customers": economic_fields.CUSTOMER_FIELDS,
+            "products": economic_fields.PRODUCT_FIELDS,
+            "documents": economic_fields.DOCUMENT_FIELDS,
+        },
+        premapped=ECONOMIC_PREMAPPED,
+        stripe=STRIPE_FIELDS,
+    )
+
+
+def load_connection(name: str) -> LoadedConnection:
+    """The checked settings of connection `name`.
+
+    Raises:
+        SettingsError: there is no such connection, or its file has mistakes; all of them are in it.
+    """
+    return load_settings(connection_file(name), catalogues=catalogues())
+
+
+def open_connection(name: str, *, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> OpenConnection:
+    """Connection `name`, ready to run. No call is made before a step asks for one.
+
+    Raises:
+        SettingsError: the settings are wrong.
+        LogUnavailable: the posting log cannot be opened.
+    """
+    loaded = load_connection(name)
+    settings = loaded.settings
+    folder = home() / name
+    folder.mkdir(parents=True, exist_ok=True)
+    return OpenConnection(
+        name=name,
+        loaded=loaded,
+        home=folder,
+        staging=Staging(folder / "staging.duckdb"),
+        log=PostingLog(posting_url()),
+        clock=clock,
+        pinned_agreement=_pinned_agreement(settings),
+        new_ledger=lambda: _ledger(settings),
+        new_stripe=lambda: _stripe(settings),
+        new_stripe_writer=lambda: _stripe_writer(settings),
+    )
+
+
+def _ledger(settings: ConnectionSettings) -> Ledger:
+    economic = settings.economic
+    if economic is None:  # the settings' own checks refuse such a file
+        message = f"ledger {settings.ledger} has no section"
+        raise ValueError(message)
+    return EconomicLedger(
+        economic.app_secret_token.reveal("economic.app_secret_token"),
+        economic.agreement_grant_token.reveal("economic.agreement_grant_token"),
+        api_base=economic.api_base,
+        openapi_base=economic.openapi_base,
+    )
+
+
+def _stripe(settings: ConnectionSettings) -> StripeReader:
+    stripe = settings.stripe
+    return StripeReader(stripe.api_key.reveal("stripe.api_key"), api_base=stripe.api_base, api_version=stripe.api_version)
+
+
+def _stripe_writer(settings: ConnectionSettings) -> StripeWriter:
+    stripe = settings.stripe
+    return StripeWriter(stripe.api_key.reveal("stripe.api_key"), api_base=stripe.api_base, api_version=stripe.api_version)
+
+
+def _pinned_agreement(settings: ConnectionSettings) -> str | None:
+    number = settings.economic.agreement_number if settings.economic else None
+    return None if number is None else str(number)

@@ -1,0 +1,83 @@
+"""An open connection: a Stripe account, its staging, its ledger and the posting log, in one object."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from cloudify_pipeline.errors import NotAuthorised
+from cloudify_pipeline.ledgers.port import Ledger, LedgerIdentity
+from cloudify_pipeline.posting.log.store import PostingLog
+from cloudify_pipeline.settings.load import LoadedConnection
+from cloudify_pipeline.settings.models import ConnectionSettings
+from cloudify_pipeline.staging.store import Staging
+from cloudify_pipeline.stripe_source.client import StripeReader
+from cloudify_pipeline.stripe_source.metadata import StripeWriter
+
+
+@dataclass(frozen=True, slots=True)
+class OpenConnection:
+    """Everything one connection's run works with. Clients are opened for one step and closed after it."""
+
+    name: str
+    loaded: LoadedConnection
+    home: Path
+    staging: Staging
+    log: PostingLog
+    clock: Callable[[], datetime]
+    pinned_agreement: str | None
+    new_ledger: Callable[[], Ledger]
+    new_stripe: Callable[[], StripeReader]
+    new_stripe_writer: Callable[[], StripeWriter]
+
+    @property
+    def settings(self) -> ConnectionSettings:
+        """The effective settings."""
+        return self.loaded.settings
+
+    @property
+    def may_write(self) -> bool:
+        """Whether anything but GET may be sent, to either side."""
+        return self.settings.write_mode == "write"
+
+    @asynccontextmanager
+    async def ledger(self) -> AsyncIterator[Ledger]:
+        """The ledger's client for one step."""
+        ledger = self.new_ledger()
+        try:
+            yield ledger
+        finally:
+            await ledger.close()
+
+    @asynccontextmanager
+    async def stripe(self) -> AsyncIterator[StripeReader]:
+        """Stripe's reader for one step."""
+        reader = self.new_stripe()
+        try:
+            yield reader
+        finally:
+            await reader.close()
+
+
+async def check_books(opened: OpenConnection, ledger: Ledger) -> LedgerIdentity:
+    """Whose books these are: bound at first contact, refused when they are others than before.
+
+    Raises:
+        NotAuthorised: E-CONN-AGREEMENT when the tokens speak for another agreement; E-CONN-READONLY when a run is to
+            write and the licence is read-only.
+    """
+    identity = await ledger.identify()
+    bound = opened.log.binding(opened.name)
+    expected = opened.pinned_agreement or (bound["agreement"] if bound else None)
+    if expected is not None and expected != identity.agreement:
+        raise NotAuthorised(
+            f"connection {opened.name} is bound to agreement {expected}; these tokens are for {identity.agreement} "
+            f"({identity.company})",
+            code="E-CONN-AGREEMENT",
+        )
+    if opened.may_write and not identity.can_write:
+        raise NotAuthorised(f"{identity.company} (agreement {identity.agreement}) may only be read", code="E-CONN-READONLY")
+    if bound is None and opened.may_write:
+        opened.log.bind(opened.name, identity, opened.clock())
+    return identity

@@ -1,0 +1,230 @@
+"""Planning a connection: which staged invoices and charges are due, and what each should become in the ledger.
+
+Reads staging, the posting log and the ledger (GET only); decides with the pure functions of `planning`. Due records are
+planned in portions, so memory follows the portion and not the number of invoices.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from cloudify_pipeline.accounting.chart import Chart
+from cloudify_pipeline.accounting.parties import Candidates, LedgerRecord, Lookup
+from cloudify_pipeline.control.opened import OpenConnection
+from cloudify_pipeline.errors import Problem
+from cloudify_pipeline.ledgers.port import Ledger
+from cloudify_pipeline.planning.customers import customer_lookups, plan_customer
+from cloudify_pipeline.planning.documents import plan_document
+from cloudify_pipeline.planning.plans import Hold, PlannedCustomer, PlannedDocument, PlannedProduct, Skip
+from cloudify_pipeline.planning.products import plan_product, product_lookups
+from cloudify_pipeline.planning.records import ChargeRecord, InvoiceRecord
+from cloudify_pipeline.planning.rules import DueDocument, due
+from cloudify_pipeline.posting.endings import SETTLED
+
+PORTION = 500
+
+Record = InvoiceRecord | ChargeRecord
+DocumentPlan = PlannedDocument | Hold | Skip
+
+
+@dataclass(slots=True)
+class Planned:
+    """What one planning run decided, by Stripe id."""
+
+    customers: dict[str, PlannedCustomer | Hold] = field(default_factory=dict)
+    products: dict[str, PlannedProduct | Hold] = field(default_factory=dict)
+    documents: dict[str, DocumentPlan] = field(default_factory=dict)
+    settled: int = 0
+    """Invoices and charges that stand in the ledger already."""
+    waiting: int = 0
+    """Due documents over limits.max_documents_per_run; the next run takes them."""
+
+
+async def plan_connection(opened: OpenConnection, ledger: Ledger, *, ids: Sequence[str] | None = None) -> Planned:
+    """Plan everything that is staged and not settled; only `ids` when they are named (settled ones too)."""
+    return await _Planner(opened, ledger).plan(ids)
+
+
+class _Planner:
+    def __init__(self, opened: OpenConnection, ledger: Ledger) -> None:
+        self._opened = opened
+        self._ledger = ledger
+        self._planned = Planned()
+        self._numbered: dict[str, LedgerRecord] = {}
+
+    async def plan(self, ids: Sequence[str] | None) -> Planned:
+        due_ids = self._due(ids)
+        if due_ids:
+            chart = await self._ledger.chart()
+            parties = self._referenced(due_ids)
+            await self._plan_customers(chart, parties)
+            await self._plan_products(chart, parties)
+            await self._plan_documents(chart, due_ids)
+        return self._planned
+
+    def _due(self, ids: Sequence[str] | None) -> dict[str, DueDocument]:
+        """First pass: the rule of each record; what is not due becomes a skip at once."""
+        wanted = None if ids is None else set(ids)
+        states = self._opened.log.states(self._opened.name)
+        faults = dict(self._opened.staging.arithmetic_faults())
+        found: dict[str, DueDocument] = {}
+        candidates = [c.id for c in self._opened.staging.candidates() if wanted is None or c.id in wanted]
+        todo = []
+        for stripe_id in candidates:
+            if wanted is None and states.get(stripe_id, ("",))[0] in SETTLED:
+                self._planned.settled += 1
+            else:
+                todo.append(stripe_id)
+        for record in self._records(todo):
+            decision = due(record, self._opened.settings)
+            if isinstance(decision, Skip):
+                self._planned.documents[record.stripe_id] = decision
+            elif record.stripe_id in faults:
+                self._planned.documents[record.stripe_id] = Hold(
+                    record.stripe_id, Problem("E-STRIPE-SUM", faults[record.stripe_id])
+                )
+            else:
+                found[record.stripe_id] = decision
+        limit = self._opened.settings.limits.max_documents_per_run
+        if wanted is None and len(found) > limit:
+            self._planned.waiting = len(found) - limit
+            found = dict(list(found.items())[:limit])
+        return found
+
+    def _records(self, ids: Sequence[str]) -> Iterator[Record]:
+        """Invoices and charges with everything planning joins to them, portion by portion."""
+        staging = self._opened.staging
+        for part in _portions(ids):
+            invoices = staging.objects("invoice", [i for i in part if not _is_charge(i)])
+            charges = staging.objects("charge", [i for i in part if _is_charge(i)])
+            sent = staging.sent_at(list(invoices))
+            customers = staging.objects("customer", _ids(o.get("customer") for o in (*invoices.values(), *charges.values())))
+            lines = [line for invoice in invoices.values() for line in _lines(invoice)]
+            products = staging.objects("product", _ids(_price(line).get("product") for line in lines))
+            prices = staging.objects("price", _ids(_price(line).get("price") for line in lines))
+            rates = staging.objects("tax_rate", None)
+            for stripe_id in part:
+                if stripe_id in invoices:
+                    invoice = invoices[stripe_id]
+                    yield InvoiceRecord(
+                        invoice, customers.get(invoice.get("customer") or ""), products, prices, rates, sent.get(stripe_id)
+                    )
+                elif stripe_id in charges:
+                    charge = charges[stripe_id]
+                    yield ChargeRecord(charge, customers.get(charge.get("customer") or ""))
+
+    def _referenced(self, ids: Iterable[str]) -> "_Parties":
+        parties = _Parties()
+        for record in self._records(list(ids)):
+            if record.customer is not None:
+                parties.customers.setdefault(str(record.customer["id"]), record.customer)
+                parties.currencies.setdefault(str(record.customer["id"]), record.currency)
+            if isinstance(record, InvoiceRecord):
+                for line in _lines(record.invoice):
+                    product = record.products.get(_price(line).get("product") or "")
+                    if product is not None:
+                        parties.products.setdefault(str(product["id"]), product)
+        return parties
+
+    async def _plan_customers(self, chart: Chart, parties: "_Parties") -> None:
+        settings = self._opened.settings
+        known = self._opened.log.identities(self._opened.name, "customer", list(parties.customers))
+        lookups: dict[str, tuple[Lookup, ...]] = {}
+        for stripe_id, customer in parties.customers.items():
+            asked = customer_lookups(customer, settings.customers)
+            lookups[stripe_id] = () if isinstance(asked, Problem) else asked
+            if stripe_id in known:
+                lookups[stripe_id] = (*lookups[stripe_id], Lookup("number", str(known[stripe_id].number)))
+        wanted = [one for several in lookups.values() for one in several]
+        if settings.customers.default_customer is not None:
+            wanted.append(Lookup("number", str(settings.customers.default_customer)))
+        candidates = await self._ledger.customers(list(dict.fromkeys(wanted))) if wanted else {}
+        for stripe_id, customer in parties.customers.items():
+            linked = known.get(stripe_id)
+            self._planned.customers[stripe_id] = plan_customer(
+                customer,
+                settings=settings,
+                mappings=self._opened.loaded.mappings.customers,
+                chart=chart,
+                candidates=candidates,
+                known=_by_number(candidates, str(linked.number)) if linked else None,
+                currency=parties.currencies[stripe_id],
+            )
+
+    async def _plan_products(self, chart: Chart, parties: "_Parties") -> None:
+        settings = self._opened.settings.products
+        known = self._opened.log.identities(self._opened.name, "product", list(parties.products))
+        wanted: list[Lookup] = [Lookup("number", number) for number in _named_products(self._opened)]
+        for stripe_id, product in parties.products.items():
+            asked = product_lookups(product, {}, settings)
+            wanted += [] if isinstance(asked, Problem) else asked
+            if stripe_id in known:
+                wanted.append(Lookup("number", str(known[stripe_id].number)))
+        candidates = await self._ledger.products(list(dict.fromkeys(wanted))) if wanted else {}
+        self._numbered = {
+            lookup.value: records[0] for lookup, records in candidates.items() if lookup.field == "number" and records
+        }
+        for stripe_id, product in sorted(parties.products.items()):
+            linked = known.get(stripe_id)
+            self._planned.products[stripe_id] = plan_product(
+                product,
+                settings=self._opened.settings,
+                mappings=self._opened.loaded.mappings.products,
+                chart=chart,
+                candidates=candidates,
+                known=_by_number(candidates, str(linked.number)) if linked else None,
+            )
+
+    async def _plan_documents(self, chart: Chart, due_ids: Mapping[str, DueDocument]) -> None:
+        mappings = self._opened.loaded.mappings
+        for record in self._records(list(due_ids)):
+            customer_id = str(record.customer["id"]) if record.customer else None
+            self._planned.documents[record.stripe_id] = plan_document(
+                record,
+                due=due_ids[record.stripe_id],
+                settings=self._opened.settings,
+                documents=mappings.documents,
+                lines=mappings.lines,
+                chart=chart,
+                customer=self._planned.customers.get(customer_id) if customer_id else None,
+                products=self._planned.products,
+                numbered=self._numbered,
+            )
+
+
+@dataclass(slots=True)
+class _Parties:
+    customers: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    currencies: dict[str, str] = field(default_factory=dict)
+    products: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+
+
+def _by_number(candidates: Candidates, number: str) -> LedgerRecord | None:
+    return next(iter(candidates.get(Lookup("number", number), ())), None)
+
+
+def _named_products(opened: OpenConnection) -> set[str]:
+    """Ledger products that the settings name."""
+    settings = opened.settings.products
+    named = (settings.default_product, settings.no_product, settings.discount_product, settings.rounding_product)
+    return {number for number in (*named, *settings.links.values()) if number}
+
+
+def _lines(invoice: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    return list((invoice.get("lines") or {}).get("data") or ())
+
+
+def _price(line: Mapping[str, Any]) -> Mapping[str, Any]:
+    return (line.get("pricing") or {}).get("price_details") or {}
+
+
+def _ids(values: Iterable[Any]) -> list[str]:
+    return sorted({str(value) for value in values if value})
+
+
+def _is_charge(stripe_id: str) -> bool:
+    return stripe_id.startswith(("ch_", "py_"))
+
+
+def _portions(ids: Sequence[str]) -> Iterator[Sequence[str]]:
+    return (ids[start : start + PORTION] for start in range(0, len(ids), PORTION))

@@ -1,0 +1,221 @@
+"""The steps of a sync, in dependency order: stage, plan, customers, products, documents, and one more try.
+
+Each step stands alone: it opens its clients, reads what the step before left in staging and the log, and says what it did.
+"""
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+
+from cloudify_pipeline.catalogue import entry
+from cloudify_pipeline.control.opened import OpenConnection, check_books
+from cloudify_pipeline.control.planner import Planned, plan_connection
+from cloudify_pipeline.errors import Problem
+from cloudify_pipeline.planning.plans import (
+    Hold,
+    Plan,
+    PlannedCustomer,
+    PlannedDocument,
+    PlannedProduct,
+    Skip,
+    dump,
+    load,
+    revision,
+)
+from cloudify_pipeline.posting.documents import post_documents, relink
+from cloudify_pipeline.posting.endings import Ending, RecordKind
+from cloudify_pipeline.posting.log.commits import GroupCommit
+from cloudify_pipeline.posting.parties import post_customers, post_products
+from cloudify_pipeline.posting.protocol import Executor
+from cloudify_pipeline.staging.reading import PlanRow
+from cloudify_pipeline.stripe_source.extract import ExtractReport, extract
+
+PORTION = 500
+Progress = Callable[[Ending], None]
+Stages = Callable[[str, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Stepped:
+    """What one posting step did: endings, and the calls it made to the ledger."""
+
+    endings: list[Ending]
+    reads: int = 0
+    writes: int = 0
+    waited: int = 0
+
+
+async def stage(
+    opened: OpenConnection, *, since: datetime | None = None, ids: Sequence[str] = (), progress: Stages | None = None
+) -> ExtractReport:
+    """Copy what is new or changed in Stripe into staging; only `ids` when they are named."""
+    async with opened.stripe() as reader:
+        return await extract(reader, opened.staging, now=opened.clock(), since=since, ids=ids, progress=progress)
+
+
+async def plan(opened: OpenConnection, *, ids: Sequence[str] | None = None) -> Planned:
+    """Plan what is due and keep the plans in staging for the posting steps."""
+    async with opened.ledger() as ledger:
+        await check_books(opened, ledger)
+        planned = await plan_connection(opened, ledger, ids=ids)
+    opened.staging.replace_plans("customers", _rows(planned.customers.values()), only=None)
+    opened.staging.replace_plans("products", _rows(planned.products.values()), only=None)
+    opened.staging.replace_plans("documents", _rows(planned.documents.values()), only=None)
+    return planned
+
+
+async def post_planned_customers(opened: OpenConnection, run_id: str, *, ids: Sequence[str] | None = None) -> Stepped:
+    """Create, update and link the planned customers; those over limits.max_new_customers_per_run wait."""
+    plans = [plan for plan in _plans(opened, "customers", ids) if isinstance(plan, PlannedCustomer | Hold)]
+    over = [plan for plan in plans if isinstance(plan, PlannedCustomer) and plan.action == "create"]
+    waiting = {plan.stripe_id for plan in over[opened.settings.limits.max_new_customers_per_run :]}
+    now_due = [plan for plan in plans if plan.stripe_id not in waiting]
+    later = [plan for plan in plans if plan.stripe_id in waiting]
+    if not opened.may_write:
+        return Stepped(_only_planned(opened, "customer", plans, run_id))
+    async with _executor(opened, run_id) as executor:
+        endings = await post_customers(executor, now_due)
+        opened.log.record(opened.name, endings, run_id=run_id, now=opened.clock())
+        await _store_numbers(opened)
+        return _stepped(executor, [*endings, *_only_planned(opened, "customer", later, run_id)])
+
+
+async def post_planned_products(opened: OpenConnection, run_id: str, *, ids: Sequence[str] | None = None) -> Stepped:
+    """Create, update and link the planned products."""
+    plans = [plan for plan in _plans(opened, "products", ids) if isinstance(plan, PlannedProduct | Hold)]
+    if not opened.may_write:
+        return Stepped(_only_planned(opened, "product", plans, run_id))
+    async with _executor(opened, run_id) as executor:
+        endings = await post_products(executor, plans)
+        opened.log.record(opened.name, endings, run_id=run_id, now=opened.clock())
+        return _stepped(executor, endings)
+
+
+async def post_planned_documents(
+    opened: OpenConnection, run_id: str, *, ids: Sequence[str] | None = None, progress: Progress | None = None
+) -> Stepped:
+    """Bring the planned documents into the ledger; held and skipped ones get their reason in the log."""
+    plans = [plan for plan in _plans(opened, "documents", ids) if isinstance(plan, PlannedDocument | Hold | Skip)]
+    if not opened.may_write:
+        return Stepped(_only_planned(opened, "document", plans, run_id))
+    async with _executor(opened, run_id) as executor:
+        if not opened.log.states(opened.name):
+            # A log without one document is new or lost: ask the ledger before posting anything.
+            await relink(executor, [plan.document for plan in plans if isinstance(plan, PlannedDocument)])
+        endings: list[Ending] = []
+        for start in range(0, len(plans), PORTION):
+            endings += await post_documents(executor, plans[start : start + PORTION], progress=progress)
+        return _stepped(executor, endings)
+
+
+async def settle(opened: OpenConnection, run_id: str) -> Stepped:
+    """Try once more what could not be reached, in order; the endings are those that were tried."""
+    customers = _retriable(opened, "customer")
+    products = _retriable(opened, "product")
+    documents = _retriable(opened, "document")
+    if not opened.may_write or not (customers or products or documents):
+        return Stepped([])
+    steps = [
+        await post_planned_customers(opened, run_id, ids=customers),
+        await post_planned_products(opened, run_id, ids=products),
+        await post_planned_documents(opened, run_id, ids=documents),
+    ]
+    return Stepped(
+        [ending for step in steps for ending in step.endings],
+        reads=sum(step.reads for step in steps),
+        writes=sum(step.writes for step in steps),
+        waited=sum(step.waited for step in steps),
+    )
+
+
+def unreached(endings: Sequence[Ending]) -> list[Ending]:
+    """The endings that another try may cure."""
+    return [ending for ending in endings if ending.state == "failed" and ending.retry]
+
+
+@asynccontextmanager
+async def _executor(opened: OpenConnection, run_id: str) -> AsyncIterator[Executor]:
+    async with opened.ledger() as ledger, GroupCommit(opened.log.engine) as commits:
+        yield Executor(ledger, opened.log, commits, connection=opened.name, run_id=run_id, clock=opened.clock)
+
+
+def _stepped(executor: Executor, endings: list[Ending]) -> Stepped:
+    made = executor.ledger.requests
+    return Stepped(endings, reads=made.reads, writes=made.writes, waited=made.waited)
+
+
+def _rows(plans: "Sequence[Plan] | object") -> list[PlanRow]:
+    rows = []
+    for plan in plans:  # type: ignore[attr-defined]
+        kind, body = dump(plan)
+        rows.append(PlanRow(plan.stripe_id, kind, revision(plan), body))
+    return rows
+
+
+def _plans(opened: OpenConnection, table: str, ids: Sequence[str] | None) -> list[Plan]:
+    if ids is not None and not ids:
+        return []
+    return [load(row.kind, row.body) for row in opened.staging.plans(table, ids)]
+
+
+def _only_planned(opened: OpenConnection, kind: RecordKind, plans: Sequence[Plan], run_id: str) -> list[Ending]:
+    """What would happen, kept in the log without a call: nothing is sent in dry_run and read_only."""
+    endings = [_planned_ending(kind, plan) for plan in plans]
+    opened.log.record(opened.name, endings, run_id=run_id, now=opened.clock())
+    return endings
+
+
+def _planned_ending(kind: RecordKind, plan: Plan) -> Ending:
+    if isinstance(plan, Hold):
+        return Ending(kind, plan.stripe_id, "held", problem=plan.problem)
+    if isinstance(plan, Skip):
+        return Ending(kind, plan.stripe_id, "skipped", problem=Problem(plan.code, plan.reason))
+    if isinstance(plan, PlannedDocument):
+        document = plan.document
+        return Ending(
+            kind,
+            plan.stripe_id,
+            "planned",
+            total=document.stripe_total,
+            currency=document.currency,
+            stripe_number=document.stripe_number,
+            name=str(document.fields.get("recipient.name", "")) or None,
+            revision=revision(plan),
+        )
+    return Ending(kind, plan.stripe_id, "planned", number=plan.number, name=plan.name, revision=revision(plan))
+
+
+async def _store_numbers(opened: OpenConnection) -> None:
+    """Keep the number of each customer this software created in the Stripe customer's metadata.
+
+    Driven by what staging shows, so a write that failed is tried by the next run and one that arrived is not repeated.
+    """
+    field = opened.settings.customers.number.store_in
+    if field is None or opened.settings.customers.number.source != "ledger":
+        return
+    key = field.removeprefix("metadata.").strip('"')
+    created = {i.stripe_id: i.number for i in opened.log.identities(opened.name, "customer").values() if i.how == "created"}
+    staged = opened.staging.objects("customer", list(created))
+    missing = {
+        stripe_id: str(created[stripe_id])
+        for stripe_id, customer in staged.items()
+        if not customer.get("deleted") and (customer.get("metadata") or {}).get(key) != str(created[stripe_id])
+    }
+    if not missing:
+        return
+    writer = opened.new_stripe_writer()
+    for stripe_id, number in missing.items():
+        problem = await writer.set_customer_metadata(stripe_id, {key: number})
+        if problem is not None and not entry(problem.code).retry:
+            # Not authorised to write: the same answer for every customer, so one call is enough.
+            return
+
+
+def _retriable(opened: OpenConnection, kind: RecordKind) -> list[str]:
+    rows = opened.log.records(opened.name, kind, states=("failed", "held"))
+    return [row["stripe_id"] for row in rows if row["code"] and _may_cure(row["state"], row["code"])]
+
+
+def _may_cure(state: str, code: str) -> bool:
+    return (state == "failed" and entry(code).retry) or (state == "held" and code == "E-DEPENDENCY")

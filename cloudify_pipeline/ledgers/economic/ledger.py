@@ -1,0 +1,226 @@
+"""Visma e-conomic as a ledger of :mod:`cloudify_pipeline.ledgers.port`."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+
+from cloudify_pipeline.accounting.chart import Chart, Number
+from cloudify_pipeline.accounting.documents import FieldValue, SalesDocument
+from cloudify_pipeline.accounting.parties import Candidates, Lookup
+from cloudify_pipeline.errors import OutcomeUnknown, Refused
+from cloudify_pipeline.ledgers.economic import lookups as finding
+from cloudify_pipeline.ledgers.economic import wire, writes
+from cloudify_pipeline.ledgers.economic.chart import read_chart
+from cloudify_pipeline.ledgers.economic.client import API_BASE, OPENAPI_BASE, EconomicClient, Reply
+from cloudify_pipeline.ledgers.economic.fields import CUSTOMER_FIELDS, DOCUMENT_FIELDS, PRODUCT_FIELDS
+from cloudify_pipeline.ledgers.economic.filters import path
+from cloudify_pipeline.ledgers.economic.records import at, customer_record, document_record, not_kept, product_record
+from cloudify_pipeline.ledgers.port import (
+    Answer,
+    CustomerWrite,
+    LedgerDocument,
+    LedgerIdentity,
+    ProductWrite,
+    Requests,
+    StoredKind,
+    Write,
+)
+from cloudify_pipeline.mapping.fields import FieldCatalogue
+
+_REQUEST_ACCESS = "https://secure.e-conomic.com/secure/api1/requestaccess.aspx"
+_WRITING_ROLES = frozenset({"SuperUser", "Sales"})
+"""Either lets an app write customers, products, invoices and orders (reference/economic.md §2)."""
+
+_PLACES: dict[StoredKind, tuple[tuple[str, str], ...]] = {
+    "draft_invoice": (("invoices", "drafts"),),
+    "booked_invoice": (("invoices", "booked"),),
+    "draft_order": (("orders", "drafts"), ("orders", "sent"), ("orders", "archived")),
+}
+
+_log = logging.getLogger(__name__)
+
+
+def install_url(app_public_token: str, redirect_url: str | None = None) -> str:
+    """Where an agreement's owner grants access; without `redirect_url` the page shows the token to be copied."""
+    url = f"{_REQUEST_ACCESS}?appPublicToken={quote(app_public_token, safe='')}"
+    return url if redirect_url is None else f"{url}&redirectUrl={quote(redirect_url, safe='')}"
+
+
+class EconomicLedger:
+    """One e-conomic agreement. The chart is read once and kept; `notes` says what of it could not be known."""
+
+    name = "e-conomic"
+
+    def __init__(
+        self,
+        app_secret_token: str,
+        agreement_grant_token: str,
+        *,
+        api_base: str = API_BASE,
+        openapi_base: str = OPENAPI_BASE,
+        concurrency: int = 6,
+        transport: httpx.AsyncBaseTransport | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self.requests = Requests()
+        self.notes: tuple[str, ...] = ()
+        self._client = EconomicClient(
+            app_secret_token,
+            agreement_grant_token,
+            api_base=api_base,
+            openapi_base=openapi_base,
+            concurrency=concurrency,
+            transport=transport,
+            clock=clock,
+            sleep=sleep,
+            requests=self.requests,
+        )
+        self._chart: Chart | None = None
+        self._reading = asyncio.Lock()
+
+    @property
+    def customer_fields(self) -> FieldCatalogue:
+        """Fields of a customer that can be mapped and matched on."""
+        return CUSTOMER_FIELDS
+
+    @property
+    def product_fields(self) -> FieldCatalogue:
+        """Fields of a product that can be mapped and matched on."""
+        return PRODUCT_FIELDS
+
+    @property
+    def document_fields(self) -> FieldCatalogue:
+        """Header fields of a document; those of a line are below ``lines.``."""
+        return DOCUMENT_FIELDS
+
+    async def identify(self) -> LedgerIdentity:
+        """Who these tokens speak for. No read tells whether the plan allows writing; the app's roles are known."""
+        raw = await self._client.read("/self")
+        roles = [role.get("name", "") for role in at(raw, "application.requiredRoles") or ()]
+        details = {
+            "app": at(raw, "application.name"),
+            "app_number": at(raw, "application.appNumber"),
+            "roles": ", ".join(roles),
+            "agreement_type": at(raw, "agreementType.name"),
+            "company_number": at(raw, "company.companyIdentificationNumber"),
+            "modules": ", ".join(module.get("name", "") for module in raw.get("modules") or ()),
+            "electronic_invoices": "yes" if raw.get("canSendElectronicInvoice") else "no",
+        }
+        return LedgerIdentity(
+            agreement=str(raw.get("agreementNumber", "")),
+            company=at(raw, "company.name") or "",
+            base_currency=at(raw, "settings.baseCurrency") or "",
+            user=at(raw, "user.loginId") or raw.get("userName") or "",
+            can_write=not roles or bool(_WRITING_ROLES & set(roles)),
+            details={name: str(value) for name, value in details.items() if value not in {None, ""}},
+        )
+
+    async def chart(self) -> Chart:
+        """The chart, read at the first call."""
+        async with self._reading:
+            if self._chart is None:
+                self._chart, self.notes = await read_chart(self._client)
+            return self._chart
+
+    async def customers(self, lookups: Sequence[Lookup]) -> Candidates:
+        """Candidates for each look-up, in the order of their numbers."""
+        return await finding.records(self._client, "/customers", "customerNumber", CUSTOMER_FIELDS, lookups, customer_record)
+
+    async def products(self, lookups: Sequence[Lookup]) -> Candidates:
+        """As :meth:`customers`, for products."""
+        return await finding.records(self._client, "/products", "productNumber", PRODUCT_FIELDS, lookups, product_record)
+
+    async def documents(self, keys: Sequence[str]) -> Mapping[str, tuple[LedgerDocument, ...]]:
+        """Every document that carries one of `keys`, in drafts, booked invoices and orders."""
+        return await finding.documents(self._client, keys)
+
+    async def document(self, kind: StoredKind, number: Number) -> LedgerDocument | None:
+        """One document by its number, or None. An order is also looked for among the sent and archived ones."""
+        for place in _PLACES[kind]:
+            raw = await self._client.read(path(*place, number), tolerate={404})
+            if raw is not None:
+                return document_record(kind, raw)
+        return None
+
+    def create_customer(self, customer: CustomerWrite) -> Write:
+        """The exact request for a new customer."""
+        return writes.create_customer(customer)
+
+    async def update_customer(self, number: Number, fields: Mapping[str, FieldValue], *, key: str) -> Write | None:
+        """Read, merge, and the exact request that replaces; None when nothing differs.
+
+        Raises:
+            Refused: the customer is gone. A PUT would make a new one of that number (§4), so none is prepared.
+        """
+        return writes.update_customer(await self._stored("customers", number), number, fields, key)
+
+    def create_product(self, product: ProductWrite) -> Write:
+        """The exact request for a new product."""
+        return writes.create_product(product)
+
+    async def update_product(self, number: str, fields: Mapping[str, FieldValue], *, key: str) -> Write | None:
+        """As :meth:`update_customer`."""
+        return writes.update_product(await self._stored("products", number), number, fields, key)
+
+    def create_document(
+        self, document: SalesDocument, customer: Number, products: Mapping[str, str], *, layout: Number | None = None
+    ) -> Write:
+        """The exact request for a draft. :meth:`chart` must have been read when neither layout is given."""
+        return writes.create_document(document, customer, products, layout=layout, chart=self._chart)
+
+    def book_document(self, draft: Number, *, key: str, send_by: str = "none") -> Write:
+        """The exact request that books a draft invoice. Irreversible."""
+        return writes.book_document(draft, key, send_by)
+
+    async def send(self, write: Write, idempotency_key: str) -> Answer:
+        """Send once, and compare what the ledger stored with what was written."""
+        reply = await self._client.write(write.method, write.path, write.body, idempotency_key)
+        if write.method == "PUT" and reply.status == 201:
+            _log.warning("%s %s made a new record: the old one was deleted meanwhile", write.method, write.path)
+        try:
+            return _answer(write, reply)
+        except (KeyError, TypeError, AttributeError, ArithmeticError) as error:
+            message = f"the answer to {write.method} {write.path} (HTTP {reply.status}) does not show what was written"
+            raise OutcomeUnknown(message, code="E-SERVER", status=reply.status, request_id=reply.request_id) from error
+
+    async def close(self) -> None:
+        """Let go of connections."""
+        await self._client.close()
+
+    async def _stored(self, collection: str, number: Number) -> Mapping[str, Any]:
+        raw = await self._client.read(path(collection, number), tolerate={404})
+        if raw is None:
+            raise Refused(f"{collection} {number} is no longer in e-conomic", code="E-GONE", status=404)
+        stored: Mapping[str, Any] = raw
+        return stored
+
+
+def _answer(write: Write, reply: Reply) -> Answer:
+    document = record = None
+    sent = wire.parse(write.body)
+    # A booking's body names a draft, which is gone when the answer comes.
+    dropped = () if write.operation == "book_document" else tuple(not_kept(sent, reply.data))
+    number: Number
+    if write.operation in {"create_document", "book_document"}:
+        kind = _kind(write)
+        document = document_record(kind, reply.data)
+        number = document.number
+    elif write.operation in {"create_customer", "update_customer"}:
+        record = customer_record(reply.data)
+        number = record.number
+    else:
+        record = product_record(reply.data)
+        number = record.number
+    return Answer(number, reply.request_id, document, record, reply.from_cache, dropped)
+
+
+def _kind(write: Write) -> StoredKind:
+    if write.operation == "book_document":
+        return "booked_invoice"
+    return "draft_order" if write.path.startswith("/orders/") else "draft_invoice"

@@ -1,0 +1,163 @@
+"""Finding records and documents with the fewest calls: filters for a few, whole lists of 1,000 for many.
+
+Fair use is 50,000 calls a day for an agreement (performance.md §3), so ten thousand customers are ten pages, not ten thousand filters.
+"""
+
+import asyncio
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from cloudify_pipeline.accounting.parties import Candidates, LedgerRecord, Lookup
+from cloudify_pipeline.ledgers.economic import filters, wire
+from cloudify_pipeline.ledgers.economic.client import PAGE, EconomicClient
+from cloudify_pipeline.ledgers.economic.fields import NUMBER
+from cloudify_pipeline.ledgers.economic.records import NUMBER_OF, document_record
+from cloudify_pipeline.ledgers.port import LedgerDocument, StoredKind
+from cloudify_pipeline.mapping.fields import FieldCatalogue
+
+REFERENCE = "references.other"
+
+_COLLECTIONS: tuple[tuple[str, StoredKind], ...] = (
+    # In the order in which a document moves on, so that one that moves while it is looked for is met at least once.
+    ("/orders/drafts", "draft_order"),
+    ("/orders/sent", "draft_order"),
+    ("/orders/archived", "draft_order"),
+    ("/invoices/drafts", "draft_invoice"),
+    ("/invoices/booked", "booked_invoice"),
+)
+
+
+async def records(
+    client: EconomicClient,
+    collection: str,
+    own_number: str,
+    catalogue: FieldCatalogue,
+    lookups: Sequence[Lookup],
+    read: Callable[[Mapping[str, Any]], LedgerRecord],
+) -> Candidates:
+    """Candidates for each of `lookups` in `collection`, whose key is `own_number`, in the order of their keys."""
+    askable = [lookup for lookup in dict.fromkeys(lookups) if _comparable(catalogue, lookup) is not None]
+    if not askable:
+        return dict.fromkeys(lookups, ())
+    groups = list(_filters(catalogue, own_number, askable))
+    # A field that cannot be searched needs the whole list, and then the list answers everything.
+    whole = any(not catalogue[lookup.field].filterable for lookup in askable)
+    items = await _fetch(client, collection, own_number, [None] if whole else groups)
+    found: dict[tuple[str, str], list[LedgerRecord]] = {}
+    fields = {lookup.field for lookup in askable}
+    for item in items:
+        record = read(item)
+        for field in fields:
+            if field in record.fields:
+                found.setdefault((field, _folded(record.fields[field])), []).append(record)
+    return {lookup: tuple(found.get((lookup.field, _comparable(catalogue, lookup) or ""), ())) for lookup in lookups}
+
+
+async def documents(client: EconomicClient, keys: Sequence[str]) -> Mapping[str, tuple[LedgerDocument, ...]]:
+    """Every document whose reference is one of `keys`, or begins with one and goes on with an account or revision."""
+    wanted = [key for key in dict.fromkeys(keys) if key.strip()]
+    found: dict[str, list[LedgerDocument]] = {key: [] for key in wanted}
+    if not wanted:
+        return {}
+    groups = list(filters.joined(filters.contains(REFERENCE, key) for key in wanted))
+    for collection, kind in _COLLECTIONS:
+        archived = collection == "/orders/archived"
+        for item in await _fetch(client, collection, NUMBER_OF[kind], list(groups)):
+            document = document_record(kind, item)
+            for key in carried(document.key, found):
+                if not (archived and document.number in {other.number for other in found[key]}):
+                    found[key].append(document)
+    return {key: tuple(await _settled(client, documents)) for key, documents in found.items()}
+
+
+def carried(reference: str, keys: Mapping[str, Any]) -> list[str]:
+    """Those of `keys` that `reference` is, or begins with before a separator: ``stripe:in_12`` does not carry ``stripe:in_1``.
+
+    An account or a revision may follow the key. Whole lists are long, so prefixes are looked up, not keys compared.
+    """
+    reference = reference.strip()
+    cuts = [index for index, char in enumerate(reference) if index and not char.isalnum()]
+    return [prefix for prefix in (*(reference[:cut] for cut in cuts), reference) if prefix in keys]
+
+
+async def _settled(client: EconomicClient, documents: list[LedgerDocument]) -> list[LedgerDocument]:
+    """`documents` without those that moved on while they were read: one document is not two."""
+    kinds = {document.kind for document in documents}
+    if len(documents) < 2 or len(kinds) < 2:
+        return documents
+    still = await asyncio.gather(*(_stands(client, document) for document in documents))
+    return [document for document, stands in zip(documents, still, strict=True) if stands] or documents
+
+
+async def _stands(client: EconomicClient, document: LedgerDocument) -> bool:
+    if document.kind == "booked_invoice":
+        return True
+    # An order that became an invoice is archived with the same reference: the invoice is the document then.
+    place = ("invoices", "drafts") if document.kind == "draft_invoice" else ("orders", "drafts")
+    if await client.read(filters.path(*place, document.number), tolerate={404}) is not None:
+        return True
+    if document.kind == "draft_invoice":
+        return False
+    return await client.read(filters.path("orders", "sent", document.number), tolerate={404}) is not None
+
+
+async def _fetch(client: EconomicClient, collection: str, own_number: str, groups: Sequence[str | None]) -> list[Any]:
+    """The items of `collection` that answer all `groups` of filters, once each, by key. None in `groups`: the whole list."""
+    first, total = await client.items(collection, where=groups[0], sort=own_number)
+    rest = groups[1:]
+    if rest and math.ceil(total / PAGE) < len(rest):
+        answers = [(await client.items(collection, sort=own_number))[0]]
+    else:
+        answers = [
+            first,
+            *(items for items, _ in await asyncio.gather(*(client.items(collection, where=g, sort=own_number) for g in rest))),
+        ]
+    unique = {item[own_number]: item for items in answers for item in items}
+    return [unique[number] for number in sorted(unique)]
+
+
+def _filters(catalogue: FieldCatalogue, own_number: str, lookups: Sequence[Lookup]) -> Iterable[str]:
+    numbers = [
+        int(lookup.value)
+        for lookup in lookups
+        if catalogue[lookup.field].type == "integer" and lookup.field in {NUMBER, own_number}
+    ]
+    yield from filters.numbered(own_number, dict.fromkeys(numbers))
+    others = (
+        lookup for lookup in lookups if not (catalogue[lookup.field].type == "integer" and lookup.field in {NUMBER, own_number})
+    )
+    yield from filters.joined(
+        filters.equals(own_number if lookup.field == NUMBER else lookup.field, wire.normal(lookup.value).strip())
+        for lookup in others
+    )
+
+
+def _comparable(catalogue: FieldCatalogue, lookup: Lookup) -> str | None:
+    """The value of `lookup` in the form that hits are compared in; None when no record can have it."""
+    field = catalogue.get(lookup.field)
+    text = wire.normal(lookup.value).strip()
+    if field is None or not text or (field.max_length is not None and len(text) > field.max_length):
+        return None
+    if field.type == "integer":
+        # Out of range is a 400 from the server, and one bad number would spoil the whole group.
+        fits = text.isascii() and text.isdigit() and (field.minimum or 0) <= int(text) <= (field.maximum or 2**31 - 1)
+        return str(int(text)) if fits else None
+    if field.type == "decimal":
+        try:
+            return _folded(Decimal(text))
+        except (InvalidOperation, TypeError):
+            return None
+    if field.type == "boolean":
+        return text.lower() if text.lower() in {"true", "false"} else None
+    return _folded(text)
+
+
+def _folded(value: object) -> str:
+    """A value as the server compares it: without regard to case; numbers by value."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, Decimal):
+        return wire.plain(value)
+    return wire.normal(str(value)).strip().casefold()

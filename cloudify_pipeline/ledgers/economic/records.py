@@ -1,0 +1,107 @@
+"""The ledger's answers as the rest of the program knows them: records, documents, and what of a write was not kept."""
+
+from collections.abc import Iterator, Mapping
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from cloudify_pipeline.accounting.documents import FieldValue, Totals
+from cloudify_pipeline.accounting.parties import LedgerRecord
+from cloudify_pipeline.ledgers.economic import wire
+from cloudify_pipeline.ledgers.economic.fields import CUSTOMER_FIELDS, NUMBER, PRODUCT_FIELDS
+from cloudify_pipeline.ledgers.port import LedgerDocument, StoredKind
+from cloudify_pipeline.mapping.fields import FieldCatalogue
+
+NUMBER_OF: dict[StoredKind, str] = {
+    "draft_invoice": "draftInvoiceNumber",
+    "booked_invoice": "bookedInvoiceNumber",
+    "draft_order": "orderNumber",
+}
+
+
+def at(raw: Mapping[str, Any], path: str) -> Any:
+    """What stands at a dotted `path`, or None."""
+    value: Any = raw
+    for name in path.split("."):
+        if not isinstance(value, Mapping):
+            return None
+        value = value.get(name)
+    return value
+
+
+def customer_record(raw: Mapping[str, Any]) -> LedgerRecord:
+    """A customer as read; an absent `barred` is false (booleans that are false are left out, §4)."""
+    return LedgerRecord(
+        number=raw["customerNumber"],
+        name=raw.get("name", ""),
+        barred=bool(raw.get("barred", False)),
+        fields=_fields(raw, CUSTOMER_FIELDS, "customerNumber"),
+        group=at(raw, "customerGroup.customerGroupNumber"),
+        raw=raw,
+    )
+
+
+def product_record(raw: Mapping[str, Any]) -> LedgerRecord:
+    """A product as read."""
+    return LedgerRecord(
+        number=raw["productNumber"],
+        name=raw.get("name", ""),
+        barred=bool(raw.get("barred", False)),
+        fields=_fields(raw, PRODUCT_FIELDS, "productNumber"),
+        group=at(raw, "productGroup.productGroupNumber"),
+        raw=raw,
+    )
+
+
+def document_record(kind: StoredKind, raw: Mapping[str, Any]) -> LedgerDocument:
+    """A draft, booked invoice or order as read, alone or from a collection."""
+    net, vat = _amount(raw, "netAmount"), _amount(raw, "vatAmount")
+    return LedgerDocument(
+        kind=kind,
+        number=raw[NUMBER_OF[kind]],
+        key=at(raw, "references.other") or "",
+        currency=raw.get("currency", ""),
+        totals=Totals(net, vat, _amount(raw, "grossAmount") if "grossAmount" in raw else net + vat),
+        customer=at(raw, "customer.customerNumber"),
+        # A booked invoice's orderNumber was seen to be the number its draft had (§6.6).
+        draft_number=raw.get("orderNumber") if kind == "booked_invoice" else None,
+    )
+
+
+def not_kept(sent: Any, stored: Any, path: str = "") -> Iterator[str]:
+    """Paths of what was `sent` and does not stand so in what was `stored`: unknown names vanish silently (§4)."""
+    if isinstance(sent, Mapping):
+        for name, value in sent.items():
+            inner = stored.get(name) if isinstance(stored, Mapping) else None
+            yield from not_kept(value, inner, f"{path}.{name}" if path else name)
+    elif isinstance(sent, list):
+        have = stored if isinstance(stored, list) else []
+        for index, value in enumerate(sent):
+            yield from not_kept(value, have[index] if index < len(have) else None, f"{path}[{index}]")
+    elif not same(sent, stored):
+        yield path
+
+
+def same(sent: Any, stored: Any) -> bool:
+    """Whether the ledger holds `sent`: numbers by value, texts without regard to form of letters and line ends.
+
+    False, zero and empty text are left out of answers, so absent equals each of them.
+    """
+    if stored is None:
+        return sent in (None, False, "") or (isinstance(sent, int | Decimal) and sent == 0)
+    if isinstance(sent, bool) or isinstance(stored, bool):
+        return sent is stored
+    if isinstance(sent, int | Decimal) and isinstance(stored, int | Decimal | str):
+        try:
+            return Decimal(sent) == Decimal(stored)
+        except InvalidOperation:
+            return False
+    return wire.normal(str(sent)) == wire.normal(str(stored))
+
+
+def _fields(raw: Mapping[str, Any], catalogue: FieldCatalogue, own_number: str) -> dict[str, FieldValue]:
+    values = {path: at(raw, own_number if path == NUMBER else path) for path in catalogue}
+    return {path: value for path, value in values.items() if isinstance(value, str | int | Decimal)}
+
+
+def _amount(raw: Mapping[str, Any], name: str) -> Decimal:
+    return Decimal(raw.get(name, 0))

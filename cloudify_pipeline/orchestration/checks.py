@@ -1,0 +1,58 @@
+"""Asset checks: the controls a bookkeeper would do by hand, per connection. They warn; they never stop a run."""
+
+import warnings
+from collections import Counter
+
+import dagster as dg
+
+from cloudify_pipeline.orchestration.partitions import connections
+from cloudify_pipeline.orchestration.resources import RunScope
+from cloudify_pipeline.orchestration.words import reasons_table
+
+# Checks without partitions would let one connection's pass hide another's failure; in this version the parameter is a preview.
+warnings.filterwarnings("ignore", message=".*partitions_def.*asset_check.*", category=dg.PreviewWarning)
+warnings.filterwarnings("ignore", message=".*`partitions_def`.*", category=dg.PreviewWarning)
+
+
+@dg.asset_check(asset=dg.AssetKey(["stripe", "invoices"]), partitions_def=connections)
+def stripe_amounts_add_up(context: dg.AssetCheckExecutionContext, scope: RunScope) -> dg.AssetCheckResult:
+    """Every staged invoice satisfies Stripe's own arithmetic: total = lines − discounts + exclusive tax + shipping."""
+    faults = scope.open(context.partition_key).staging.arithmetic_faults()
+    lines = [f"- {invoice}: {text}" for invoice, text in faults[:50]]
+    return dg.AssetCheckResult(
+        passed=not faults,
+        severity=dg.AssetCheckSeverity.WARN,
+        metadata={"invoices that do not add up": len(faults), "which": dg.MetadataValue.md("\n".join(lines) or "None.")},
+    )
+
+
+@dg.asset_check(asset=dg.AssetKey(["ledger", "documents"]), partitions_def=connections)
+def totals_agree(context: dg.AssetCheckExecutionContext, scope: RunScope) -> dg.AssetCheckResult:
+    """No document stands in the ledger with another total than Stripe's."""
+    opened = scope.open(context.partition_key)
+    rows = [row for row in opened.log.records(opened.name) if row["code"] == "E-TOTAL" and row["number"]]
+    return dg.AssetCheckResult(
+        passed=not rows,
+        severity=dg.AssetCheckSeverity.ERROR,
+        metadata={"documents": len(rows), "which": reasons_table(rows, live=not opened.staging.is_test_mode())},
+    )
+
+
+@dg.asset_check(asset=dg.AssetKey(["ledger", "documents"]), partitions_def=connections)
+def nothing_held_or_failed(context: dg.AssetCheckExecutionContext, scope: RunScope) -> dg.AssetCheckResult:
+    """Every document that is due stands in the ledger: none waits for a person."""
+    opened = scope.open(context.partition_key)
+    rows = opened.log.records(opened.name, states=("held", "failed"))
+    by_code = Counter(row["code"] for row in rows)
+    return dg.AssetCheckResult(
+        passed=not rows,
+        severity=dg.AssetCheckSeverity.WARN,
+        metadata={
+            "held or failed": len(rows),
+            **{str(code): count for code, count in by_code.most_common()},
+            "reasons": reasons_table(rows, live=not opened.staging.is_test_mode()),
+        },
+    )
+
+
+checks = [stripe_amounts_add_up, totals_agree, nothing_held_or_failed]

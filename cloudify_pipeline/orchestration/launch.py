@@ -1,0 +1,40 @@
+"""Runs a job here and now, recorded in the instance like any other run: what the command line does."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import dagster as dg
+
+from cloudify_pipeline.definitions import defs
+from cloudify_pipeline.orchestration.instance import instance
+
+
+@dataclass(frozen=True, slots=True)
+class Launched:
+    """A finished run: its id, whether every step succeeded, and what the failed ones said."""
+
+    run_id: str
+    success: bool
+    failures: tuple[str, ...]
+
+
+def run_job(job: str, connection: str, *, scope: dict[str, Any] | None = None) -> Launched:
+    """Run `job` for `connection` in this process; `scope` is the run scope's config."""
+    config = {"resources": {"scope": {"config": scope}}} if scope else {}
+    with instance() as recorded:
+        result = defs.resolve_job_def(job).execute_in_process(
+            run_config=config, partition_key=connection, instance=recorded, raise_on_error=False
+        )
+        failures = tuple(_reason(event) for event in result.all_events if event.is_step_failure)
+    return Launched(result.run_id, result.success, failures)
+
+
+def _reason(event: dg.DagsterEvent) -> str:
+    data = event.step_failure_data
+    failure = data.user_failure_data
+    if failure is not None and failure.description:
+        return f"{event.step_key}: {failure.description}"
+    error = data.error
+    while error is not None and error.cause is not None:
+        error = error.cause
+    return f"{event.step_key}: {(error.message if error else 'failed').strip()}"

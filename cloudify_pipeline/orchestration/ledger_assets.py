@@ -1,0 +1,152 @@
+"""The group *ledger*: what was posted, and what was not and why. Three ops each: due → post → summarise."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from time import monotonic
+from typing import Any
+
+import dagster as dg
+
+from cloudify_pipeline.control.opened import OpenConnection
+from cloudify_pipeline.control.progress import tell
+from cloudify_pipeline.control.sync import (
+    Stepped,
+    post_planned_customers,
+    post_planned_documents,
+    post_planned_products,
+    settle,
+    unreached,
+)
+from cloudify_pipeline.orchestration.partitions import connections
+from cloudify_pipeline.orchestration.resources import RunScope
+from cloudify_pipeline.orchestration.words import counts, documents_table, reasons_table, sums
+from cloudify_pipeline.posting.endings import Ending, RecordKind
+
+Step = Callable[[OpenConnection, str, Sequence[str]], Awaitable[Stepped]]
+
+
+async def _customers(opened: OpenConnection, run_id: str, ids: Sequence[str]) -> Stepped:
+    return await post_planned_customers(opened, run_id, ids=ids)
+
+
+async def _products(opened: OpenConnection, run_id: str, ids: Sequence[str]) -> Stepped:
+    return await post_planned_products(opened, run_id, ids=ids)
+
+
+async def _documents(opened: OpenConnection, run_id: str, ids: Sequence[str]) -> Stepped:
+    done = 0
+
+    def progress(_: Ending) -> None:
+        nonlocal done
+        done += 1
+        tell("posting documents", done, len(ids))
+
+    return await post_planned_documents(opened, run_id, ids=ids, progress=progress)
+
+
+def _ledger_asset(name: str, kind: RecordKind, step: Step, after: Sequence[dg.AssetKey], text: str) -> dg.AssetsDefinition:
+    """A graph asset: which plans are there, post them, say what became of them. Ops hand on ids, never rows."""
+
+    @dg.op(name=f"due_{name}", ins={"after": dg.In(dg.Nothing)})
+    def due(context: dg.OpExecutionContext, scope: RunScope) -> list[str]:
+        return [row.stripe_id for row in scope.open(context.partition_key).staging.plans(name)]
+
+    @dg.op(name=f"post_{name}")
+    def post(context: dg.OpExecutionContext, scope: RunScope, ids: list[str]) -> dict[str, Any]:
+        opened = scope.open(context.partition_key)
+        started = monotonic()
+        stepped = asyncio.run(step(opened, context.run_id, ids))
+        return {
+            "ids": ids,
+            "made": sum(ending.made for ending in stepped.endings),
+            "requests": stepped.reads + stepped.writes,
+            "writes": stepped.writes,
+            "seconds": round(monotonic() - started, 1),
+        }
+
+    @dg.op(name=f"summarise_{name}")
+    def summarise(context: dg.OpExecutionContext, scope: RunScope, posted: dict[str, Any]) -> dg.MaterializeResult:
+        opened = scope.open(context.partition_key)
+        ids = set(posted["ids"])
+        rows = [row for row in opened.log.records(opened.name, kind) if row["stripe_id"] in ids]
+        return dg.MaterializeResult(metadata=_metadata(opened, kind, rows, posted))
+
+    @dg.graph_asset(
+        key=["ledger", name],
+        group_name="ledger",
+        partitions_def=connections,
+        kinds={"ledger"},
+        description=text,
+        ins={"_".join(key.path): dg.AssetIn(key=key, dagster_type=dg.Nothing) for key in after},
+    )
+    def asset(**upstream: Any) -> Any:
+        return summarise(post(due(list(upstream.values()))))
+
+    return asset
+
+
+def _metadata(opened: OpenConnection, kind: RecordKind, rows: Sequence[dict[str, Any]], posted: dict[str, Any]) -> dict[str, Any]:
+    live = not opened.staging.is_test_mode()
+    problems = [row for row in rows if row["state"] in {"held", "failed"}]
+    facts: dict[str, Any] = {
+        **counts(rows),
+        "created or changed in this run": posted["made"],
+        "held and failed": reasons_table(problems, live=live),
+    }
+    if kind == "document":
+        facts["in the ledger"] = sums(rows, ("posted", "booked"))
+        facts["held back"] = sums(rows, ("held", "failed"))
+        shown = [row for row in rows if row["state"] in {"posted", "booked", "planned"}]
+        facts["documents"] = documents_table(shown, live=live)
+    mode = opened.settings.write_mode
+    facts["write mode"] = mode if mode == "write" else f"{mode}: nothing was sent"
+    return {**facts, "requests to the ledger": posted["requests"], "writes": posted["writes"], "seconds": posted["seconds"]}
+
+
+ledger_customers = _ledger_asset(
+    "customers",
+    "customer",
+    _customers,
+    [dg.AssetKey(["plan", "customers"])],
+    "The ledger's customers for the due documents: found, created or updated. A customer that is held holds its documents.",
+)
+ledger_products = _ledger_asset(
+    "products",
+    "product",
+    _products,
+    [dg.AssetKey(["plan", "products"]), dg.AssetKey(["ledger", "customers"])],
+    "The ledger's products for the due documents: found, created or updated.",
+)
+ledger_documents = _ledger_asset(
+    "documents",
+    "document",
+    _documents,
+    [dg.AssetKey(["plan", "documents"]), dg.AssetKey(["ledger", "customers"]), dg.AssetKey(["ledger", "products"])],
+    "The draft invoices, booked invoices and draft orders in the ledger, each once, each with the total Stripe has.",
+)
+
+
+@dg.asset(
+    key=["ledger", "settled"],
+    group_name="ledger",
+    partitions_def=connections,
+    kinds={"ledger"},
+    deps=[ledger_customers, ledger_products, ledger_documents],
+)
+def ledger_settled(context: dg.AssetExecutionContext, scope: RunScope) -> dg.MaterializeResult:
+    """One more try for what could not be reached.
+
+    Red when something remains: the reason names each record. Everything else of the run stands; *re-execute from
+    failure* runs just this.
+    """
+    opened = scope.open(context.partition_key)
+    stepped = asyncio.run(settle(opened, context.run_id))
+    remaining = unreached(stepped.endings)
+    if remaining:
+        names = ", ".join(f"{ending.stripe_id} ({ending.problem})" for ending in remaining[:10])
+        raise dg.Failure(
+            description=f"{len(remaining)} records could not be reached: {names}",
+            metadata={"not reached": len(remaining), "tried again": len(stepped.endings)},
+            allow_retries=False,
+        )
+    return dg.MaterializeResult(metadata={"tried again": len(stepped.endings), "not reached": 0})

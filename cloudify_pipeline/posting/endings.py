@@ -1,0 +1,37 @@
+"""How one record ended: the four endings and the states on the way, as values."""
+
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Literal
+
+from cloudify_pipeline.accounting.chart import Number
+from cloudify_pipeline.errors import Problem
+
+RecordKind = Literal["customer", "product", "document"]
+State = Literal["planned", "held", "posting", "posted", "booked", "failed", "skipped"]
+
+SETTLED: frozenset[State] = frozenset({"posted", "booked"})
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """What became of one record in one run.
+
+    `made` says whether this run changed the ledger for it; a record that already stood there ends `posted` with `made` false.
+    `retry` marks a failure that the next attempt can cure by itself (not reached, no answer).
+    """
+
+    kind: RecordKind
+    stripe_id: str
+    state: State
+    number: Number | None = None
+    ledger_kind: str | None = None
+    total: Decimal | None = None
+    currency: str | None = None
+    stripe_number: str | None = None
+    name: str | None = None
+    problem: Problem | None = None
+    revision: str | None = None
+    made: bool = False
+    retry: bool = False
+    url: str | None = None

@@ -1,0 +1,131 @@
+"""Customers and products: make the ledger agree with their plans, and remember which number each became."""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+
+from cloudify_pipeline.accounting.chart import Number
+from cloudify_pipeline.accounting.parties import LedgerRecord, Lookup
+from cloudify_pipeline.errors import Problem
+from cloudify_pipeline.ledgers.port import CustomerWrite, ProductWrite
+from cloudify_pipeline.planning.plans import Hold, PlannedCustomer, PlannedProduct, revision
+from cloudify_pipeline.posting.endings import Ending, RecordKind
+from cloudify_pipeline.posting.log.store import Identity, LogChange
+from cloudify_pipeline.posting.protocol import Done, Executor, Found, NotDone
+
+
+async def post_customers(executor: Executor, plans: Sequence[PlannedCustomer | Hold]) -> list[Ending]:
+    """Create, update or link every planned customer; held ones keep their reason. One Stripe customer is one operation."""
+    return list(await asyncio.gather(*(_ending(executor, "customer", plan) for plan in plans)))
+
+
+async def post_products(executor: Executor, plans: Sequence[PlannedProduct | Hold]) -> list[Ending]:
+    """As :func:`post_customers`, for products."""
+    return list(await asyncio.gather(*(_ending(executor, "product", plan) for plan in plans)))
+
+
+async def _ending(executor: Executor, kind: RecordKind, plan: PlannedCustomer | PlannedProduct | Hold) -> Ending:
+    if isinstance(plan, Hold):
+        return Ending(kind, plan.stripe_id, "held", problem=plan.problem)
+    mark = revision(plan)
+    linked_before = executor.log.identities(executor.connection, kind, [plan.stripe_id]).get(plan.stripe_id)
+    if plan.action == "create" and linked_before is not None:
+        # A plan from before the link was made must not make a second one.
+        return Ending(kind, plan.stripe_id, "posted", number=linked_before.number, name=plan.name, revision=mark)
+    if plan.action == "use" and plan.number is not None:
+        linked = Done(plan.number, made=False)
+        await executor.commit(_linked(executor, kind, plan, executor.clock())(linked))
+        done: Done | NotDone = linked
+    elif plan.action == "update" and plan.number is not None:
+        done = await _update(executor, kind, plan, plan.number)
+    else:
+        done = await _create(executor, kind, plan, mark)
+    if isinstance(done, NotDone):
+        return Ending(kind, plan.stripe_id, "failed", name=plan.name, problem=done.problem, revision=mark, retry=done.retry)
+    dropped = (
+        Problem("E-DROPPED", f"the ledger did not keep {', '.join(done.dropped)}", field=done.dropped[0])
+        if done.dropped
+        else None
+    )
+    return Ending(
+        kind, plan.stripe_id, "posted", number=done.number, name=plan.name, problem=dropped, revision=mark, made=done.made
+    )
+
+
+async def _update(executor: Executor, kind: RecordKind, plan: PlannedCustomer | PlannedProduct, number: Number) -> Done | NotDone:
+    key = _key(plan)
+    if isinstance(plan, PlannedCustomer):
+        write = await executor.ledger.update_customer(number, plan.fields, key=key)
+    else:
+        write = await executor.ledger.update_product(str(number), plan.fields, key=key)
+    link = _linked(executor, kind, plan, executor.clock())
+    if write is None:
+        done = Done(number, made=False)
+        await executor.commit(link(done))
+        return done
+
+    async def find() -> Found | Problem | None:
+        # A replacement that was lost is simply sent again: it writes the same values over the same record.
+        return None
+
+    return await executor.perform(write, revision=revision(plan), find=find, then=link)
+
+
+async def _create(executor: Executor, kind: RecordKind, plan: PlannedCustomer | PlannedProduct, mark: str) -> Done | NotDone:
+    if isinstance(plan, PlannedCustomer):
+        write = executor.ledger.create_customer(
+            CustomerWrite(
+                plan.stripe_id, plan.number, plan.name, plan.currency, plan.group, plan.payment_terms, plan.vat_zone,
+                plan.layout, plan.fields,
+            )
+        )  # fmt: skip
+    else:
+        write = executor.ledger.create_product(
+            ProductWrite(plan.stripe_id, plan.number, plan.name, plan.group, plan.unit, plan.fields)
+        )
+
+    async def find() -> Found | Problem | None:
+        return await _find(executor, kind, plan)
+
+    return await executor.perform(write, revision=mark, find=find, then=_linked(executor, kind, plan, executor.clock()))
+
+
+async def _find(executor: Executor, kind: RecordKind, plan: PlannedCustomer | PlannedProduct) -> Found | Problem | None:
+    """What an unanswered create made: by number where we chose it, else by the fields that were sent."""
+    if plan.number is not None:
+        lookups: tuple[Lookup, ...] = (Lookup("number", str(plan.number)),)
+    else:
+        lookups = tuple(Lookup(path, str(plan.fields[path])) for path in ("email", "name") if path in plan.fields)[:1]
+    ask = executor.ledger.customers if kind == "customer" else executor.ledger.products
+    candidates = await ask(lookups)
+    taken = {identity.number for identity in executor.log.identities(executor.connection, kind).values()}
+    hits = {
+        record.number: record
+        for lookup in lookups
+        for record in candidates.get(lookup, ())
+        if record.number not in taken and _agrees(record, plan.fields)
+    }
+    if len(hits) > 1:
+        numbers = ", ".join(str(number) for number in sorted(hits, key=str))
+        return Problem("E-MATCH-MANY", f"{plan.name}: the ledger has {numbers} with the very fields that were sent")
+    return next((Found(record.number, record=record) for record in hits.values()), None)
+
+
+def _agrees(record: LedgerRecord, fields: Mapping[str, object]) -> bool:
+    return all(str(record.fields.get(path)) == str(value) for path, value in fields.items() if path in record.fields)
+
+
+def _linked(
+    executor: Executor, kind: RecordKind, plan: PlannedCustomer | PlannedProduct, now: datetime
+) -> Callable[[Done], LogChange]:
+    how = "matched" if plan.action != "create" else "created"
+
+    def change(done: Done) -> LogChange:
+        identity = Identity(plan.stripe_id, done.number, None, fingerprint=plan.name, how=how)
+        return executor.log.identity_change(executor.connection, kind, identity, now)
+
+    return change
+
+
+def _key(plan: PlannedCustomer | PlannedProduct) -> str:
+    return f"{'customer' if isinstance(plan, PlannedCustomer) else 'product'}:{plan.stripe_id}"

@@ -1,0 +1,230 @@
+"""One write to the ledger, exactly once.
+
+Intent → commit → call → outcome → commit. Whatever was sent and has no outcome is looked up before anything is sent
+again; a POST is never blindly repeated. The ledger's own idempotency cache is the second belt: inside its hour a
+repeat goes out with the same key and the same bytes.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import uuid4
+
+from cloudify_pipeline.accounting.chart import Number
+from cloudify_pipeline.accounting.parties import LedgerRecord
+from cloudify_pipeline.errors import NotSent, OutcomeUnknown, Problem, Refused, RunStopped
+from cloudify_pipeline.ledgers.port import Answer, Ledger, LedgerDocument, Operation, Write
+from cloudify_pipeline.posting.log.commits import GroupCommit
+from cloudify_pipeline.posting.log.store import LogChange, OpenOperation, PostingLog, body_hash
+
+IDEMPOTENCY_WINDOW = timedelta(minutes=50)
+"""e-conomic forgets an Idempotency-Key after an hour (reference/economic.md §9); ten minutes are left for clocks and calls."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a look-up says stands in the ledger already."""
+
+    number: Number
+    document: LedgerDocument | None = None
+    record: LedgerRecord | None = None
+
+
+Find = Callable[[], Awaitable[Found | Problem | None]]
+"""Looks for what a write would have made: found, none, or a problem (several carry the key)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """The ledger agrees: by this write (`made`), or because an earlier one had arrived after all."""
+
+    number: Number
+    made: bool
+    document: LedgerDocument | None = None
+    record: LedgerRecord | None = None
+    dropped: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class NotDone:
+    """The write did not happen (`retry` false: refused; true: later), or nobody can say yet (`retry` true)."""
+
+    problem: Problem
+    retry: bool
+
+
+class Executor:
+    """Performs writes for one connection under one run, with bounded concurrency and an audit trail."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        log: PostingLog,
+        commits: GroupCommit,
+        *,
+        connection: str,
+        run_id: str,
+        clock: Callable[[], datetime],
+        concurrency: int = 6,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self.ledger = ledger
+        self.log = log
+        self.connection = connection
+        self.run_id = run_id
+        self.clock = clock
+        self._commits = commits
+        self._slots = asyncio.Semaphore(concurrency)
+        self._sleep = sleep
+
+    async def commit(self, *changes: LogChange) -> None:
+        """Commit changes of the log together, in order."""
+        await self._commits.commit(lambda db: [change.apply(db) for change in changes])
+
+    async def conclude(self, operation: Operation, key: str, number: Number) -> None:
+        """Close an unanswered `operation` on `key` whose effect was seen in the ledger by other means."""
+        unfinished = self.log.open_operation(self.connection, operation, key)
+        if unfinished is not None:
+            await self._record(unfinished.id, "found", done=Done(number, made=False))
+
+    async def perform(
+        self, write: Write, *, revision: str, find: Find, then: Callable[[Done], LogChange] | None = None
+    ) -> Done | NotDone:
+        """Make `write` happen once. `then` gives the change that is committed together with the confirmed outcome.
+
+        Raises:
+            NotAuthorised: the ledger refuses the tokens; the run stops.
+            LogUnavailable: the log cannot be written; nothing is sent.
+        """
+        async with self._slots:
+            unfinished = self.log.open_operation(self.connection, write.operation, write.key)
+            if unfinished is not None:
+                settled = await self._settle(unfinished, find, then)
+                if settled is not None:
+                    return settled
+            return await self._send(write, revision=revision, find=find, then=then, earlier=unfinished)
+
+    async def _settle(
+        self, unfinished: OpenOperation, find: Find, then: Callable[[Done], LogChange] | None
+    ) -> Done | NotDone | None:
+        """Look for what an unanswered write made; None when it made nothing and may be sent again."""
+        found = await find()
+        if isinstance(found, Problem):
+            return NotDone(found, retry=False)
+        if found is None:
+            return None
+        done = Done(found.number, made=False, document=found.document, record=found.record)
+        await self._record(unfinished.id, "found", done=done, then=then)
+        return done
+
+    async def _send(
+        self,
+        write: Write,
+        *,
+        revision: str,
+        find: Find,
+        then: Callable[[Done], LogChange] | None,
+        earlier: OpenOperation | None,
+    ) -> Done | NotDone:
+        operation_id, key = await self._intend(write, revision, earlier)
+        for last in (False, True):
+            started = time.monotonic()
+            try:
+                answer = await self.ledger.send(write, key)
+            except Refused as refused:
+                await self._record(operation_id, "refused", started=started, error=refused)
+                return NotDone(Problem(refused.code, refused.message, field=refused.field), retry=False)
+            except NotSent as not_sent:
+                await self._record(operation_id, "not_sent", started=started, error=not_sent)
+                return NotDone(Problem(not_sent.code, not_sent.message), retry=True)
+            except OutcomeUnknown as unknown:
+                await self._record(operation_id, "unknown", started=started, error=unknown)
+                settled = await self._after_unknown(operation_id, write, unknown, find, then)
+                if settled is not None or last:
+                    return settled or NotDone(Problem(unknown.code, unknown.message), retry=True)
+            except RunStopped as stopped:
+                await self._record(operation_id, "refused", started=started, stopped=stopped)
+                raise
+            else:
+                done = _done(answer)
+                await self._record(operation_id, "confirmed", started=started, done=done, request_id=answer.request_id, then=then)
+                return done
+        raise AssertionError
+
+    async def _after_unknown(
+        self,
+        operation_id: int,
+        write: Write,
+        unknown: OutcomeUnknown,
+        find: Find,
+        then: Callable[[Done], LogChange] | None,
+    ) -> Done | NotDone | None:
+        """The answer was lost: look. None when nothing is there, so that one repeat with the same key and bytes may go."""
+        await self._sleep(0.5)
+        try:
+            found = await find()
+        except RunStopped as stopped:
+            if stopped.code != "E-SERVER":
+                raise
+            return NotDone(Problem(unknown.code, unknown.message), retry=True)
+        if isinstance(found, Problem):
+            return NotDone(found, retry=False)
+        if found is None:
+            return NotDone(Problem(unknown.code, unknown.message), retry=True) if unknown.code == "E-IDEMPOTENCY" else None
+        done = Done(found.number, made=True, document=found.document, record=found.record)
+        await self._record(operation_id, "found", done=done, then=then)
+        return done
+
+    async def _intend(self, write: Write, revision: str, earlier: OpenOperation | None) -> tuple[int, str]:
+        now = self.clock()
+        if earlier is not None and earlier.body_hash == body_hash(write.body) and now - earlier.intended_at < IDEMPOTENCY_WINDOW:
+            return earlier.id, earlier.idempotency_key
+        # New for every intent: a refusal may be cached under its key, and a mended body must not meet it.
+        key = uuid4().hex
+        intent = self.log.intent_change(
+            self.connection, write, revision=revision, idempotency_key=key, run_id=self.run_id, now=now
+        )
+
+        def change(db: object) -> int:
+            if earlier is not None:
+                absent = self.log.outcome_change(earlier.id, outcome="absent", run_id=self.run_id, now=now)
+                absent.apply(db)  # type: ignore[arg-type]
+            return int(intent.apply(db))  # type: ignore[arg-type]
+
+        return await self._commits.commit(change), key
+
+    async def _record(
+        self,
+        operation_id: int,
+        outcome: str,
+        *,
+        started: float | None = None,
+        done: Done | None = None,
+        request_id: str | None = None,
+        error: Refused | NotSent | OutcomeUnknown | None = None,
+        stopped: RunStopped | None = None,
+        then: Callable[[Done], LogChange] | None = None,
+    ) -> None:
+        problem = error or stopped
+        changes = [
+            self.log.outcome_change(
+                operation_id,
+                outcome=outcome,
+                run_id=self.run_id,
+                now=self.clock(),
+                milliseconds=0 if started is None else round((time.monotonic() - started) * 1000),
+                number=done.number if done else None,
+                request_id=error.request_id if error else request_id,
+                code=problem.code if problem else None,
+                message=problem.message if problem else None,
+            )
+        ]
+        if done is not None and then is not None:
+            changes.append(then(done))
+        await self.commit(*changes)
+
+
+def _done(answer: Answer) -> Done:
+    return Done(answer.number, made=True, document=answer.document, record=answer.record, dropped=answer.dropped)

@@ -1,0 +1,72 @@
+"""What extraction asks of staging: what is known, what is missing, and which charges are still undecided."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import duckdb
+
+from cloudify_pipeline.staging.schema import TABLES
+from cloudify_pipeline.stripe_objects import Kind
+
+Connection = duckdb.DuckDBPyConnection
+
+_REFERENCES: dict[Kind, str] = {
+    "customer": "SELECT customer AS id FROM invoices UNION SELECT customer FROM charges WHERE status = 'succeeded'",
+    "product": "SELECT product AS id FROM invoice_lines",
+    "price": "SELECT price AS id FROM invoice_lines",
+}
+
+
+def cursor(connection: Connection, name: str) -> str | None:
+    """A cursor's value, or None before it was ever set."""
+    row = connection.execute("SELECT value FROM cursors WHERE name = ?", [name]).fetchone()
+    return str(row[0]) if row else None
+
+
+def unseen_events(connection: Connection, ids: Sequence[str]) -> set[str]:
+    """Those of `ids` that no earlier run has processed."""
+    rows = connection.execute("SELECT id FROM events_seen WHERE id IN (SELECT unnest(?))", [list(ids)]).fetchall() if ids else []
+    return set(ids) - _ids(rows)
+
+
+def live_ids(connection: Connection, kind: Kind, created_from: int, created_to: int, status: str | None) -> set[str]:
+    """What is staged and not deleted, created between two epoch seconds (both included), with `status` when given."""
+    sql = f"SELECT id FROM {TABLES[kind].name} WHERE NOT deleted AND epoch(created)::BIGINT BETWEEN ? AND ?"
+    if status is None:
+        return _ids(connection.execute(sql, [created_from, created_to]).fetchall())
+    return _ids(connection.execute(f"{sql} AND status = ?", [created_from, created_to, status]).fetchall())
+
+
+def created_times(connection: Connection, kind: Kind) -> list[int]:
+    """When the staged objects of a kind were created: epoch seconds, ascending."""
+    sql = f"SELECT epoch(created)::BIGINT FROM {TABLES[kind].name} WHERE NOT deleted AND created IS NOT NULL ORDER BY 1"
+    return [int(row[0]) for row in connection.execute(sql).fetchall()]
+
+
+def unjudged_charges(connection: Connection) -> list[tuple[str, str | None]]:
+    """Succeeded charges of which it is not known whether they pay an invoice: (charge id, its payment intent)."""
+    rows = connection.execute("""
+        SELECT id, payment_intent FROM charges
+        WHERE status = 'succeeded' AND NOT deleted
+          AND id NOT IN (SELECT charge_id FROM charge_verdicts)
+          AND id NOT IN (SELECT charge FROM invoice_payments WHERE charge IS NOT NULL)
+          AND (payment_intent IS NULL
+               OR payment_intent NOT IN (SELECT payment_intent FROM invoice_payments WHERE payment_intent IS NOT NULL))
+        ORDER BY created, id""").fetchall()
+    return [(str(charge), None if intent is None else str(intent)) for charge, intent in rows]
+
+
+def missing_references(connection: Connection) -> dict[Kind, list[str]]:
+    """Customers, products and prices that staged invoices or charges name and that are not staged themselves."""
+    missing: dict[Kind, list[str]] = {}
+    for kind, references in _REFERENCES.items():
+        rows: list[tuple[Any, ...]] = connection.execute(
+            f"SELECT id FROM ({references}) WHERE id IS NOT NULL AND id NOT IN (SELECT id FROM {TABLES[kind].name}) ORDER BY id"
+        ).fetchall()
+        if rows:
+            missing[kind] = [str(row[0]) for row in rows]
+    return missing
+
+
+def _ids(rows: Sequence[tuple[Any, ...]]) -> set[str]:
+    return {str(row[0]) for row in rows}

@@ -1,0 +1,141 @@
+"""The few fields of each Stripe object that become typed columns; everything else stays in the raw JSON."""
+
+import json
+import re
+from collections.abc import Callable
+from decimal import Decimal
+from hashlib import blake2b
+from typing import Any
+
+import msgspec
+
+from cloudify_pipeline.staging.sums import sum_fault
+from cloudify_pipeline.stripe_objects import Kind
+
+Row = tuple[object, ...]
+
+# Links that Stripe signs anew on every read; an object that differs in them alone has not changed.
+_SIGNED_LINKS = re.compile(rb'"(?:hosted_invoice_url|invoice_pdf|receipt_url)":"[^"]*"')
+
+_STRINGS_OR_SPACE = re.compile(rb'("(?:[^"\\]|\\.)*")|\s+')
+
+_decoder = msgspec.json.Decoder(float_hook=Decimal)
+
+
+def parse(body: bytes | str) -> dict[str, Any]:
+    """An object's JSON with every number exact: integers as int, all others as Decimal."""
+    try:
+        parsed: dict[str, Any] = _decoder.decode(body)
+    except msgspec.DecodeError:
+        # A half of a surrogate pair, which JSON may escape and msgspec refuses.
+        parsed = json.loads(body, parse_float=Decimal)
+    return parsed
+
+
+def compact(body: bytes) -> bytes:
+    """`body` without the white space between its parts: the same object is indented differently in a list and alone."""
+    try:
+        return msgspec.json.format(body, indent=-1)
+    except msgspec.DecodeError:
+        return _STRINGS_OR_SPACE.sub(lambda found: found[1] or b"", body)
+
+
+def content_hash(compacted: bytes) -> str:
+    """What tells one state of an object from another, whoever asked for it and when."""
+    return blake2b(_SIGNED_LINKS.sub(b"", compacted), digest_size=16).hexdigest()
+
+
+def columns(kind: Kind, stripe_object: dict[str, Any]) -> Row:
+    """The typed columns of one object of `kind`, in the order of its table (after the head, before the body)."""
+    return _COLUMNS[kind](stripe_object)
+
+
+def line_rows(invoice: dict[str, Any]) -> list[Row]:
+    """One row for each line of an invoice, in Stripe's order."""
+    return [_line(str(invoice["id"]), position, line) for position, line in enumerate(_list(invoice.get("lines")), start=1)]
+
+
+def _line(invoice_id: str, position: int, line: dict[str, Any]) -> Row:
+    details = (line.get("pricing") or {}).get("price_details") or {}
+    period = line.get("period") or {}
+    return (
+        invoice_id, line.get("id"), position, _id(details.get("product")), _id(details.get("price")), line.get("quantity"),
+        line.get("amount"), line.get("currency"), _text(line.get("description")), period.get("start"), period.get("end"),
+    )  # fmt: skip
+
+
+def _customer(customer: dict[str, Any]) -> Row:
+    address = customer.get("address") or {}
+    return (
+        None, _text(customer.get("email")), _text(customer.get("name")), customer.get("currency"), _text(address.get("country")),
+        customer.get("tax_exempt"),
+    )  # fmt: skip
+
+
+def _product(product: dict[str, Any]) -> Row:
+    return (_activity(product), _text(product.get("name")))
+
+
+def _price(price: dict[str, Any]) -> Row:
+    return (_activity(price), _id(price.get("product")), price.get("currency"), price.get("unit_amount"))
+
+
+def _tax_rate(rate: dict[str, Any]) -> Row:
+    percentage = rate.get("percentage")
+    exact = None if percentage is None else Decimal(percentage)
+    return (_activity(rate), _text(rate.get("display_name")), exact, rate.get("country"), rate.get("inclusive"))
+
+
+def _invoice(invoice: dict[str, Any]) -> Row:
+    moments = invoice.get("status_transitions") or {}
+    return (
+        invoice.get("status"), _id(invoice.get("customer")), invoice.get("currency"), invoice.get("total"),
+        _text(invoice.get("number")), invoice.get("collection_method"), invoice.get("due_date"), moments.get("finalized_at"),
+        moments.get("paid_at"), sum_fault(invoice),
+    )  # fmt: skip
+
+
+def _charge(charge: dict[str, Any]) -> Row:
+    return (
+        charge.get("status"), _id(charge.get("customer")), charge.get("currency"), charge.get("amount"),
+        _id(charge.get("payment_intent")),
+    )  # fmt: skip
+
+
+def _invoice_payment(payment: dict[str, Any]) -> Row:
+    paid_by = payment.get("payment") or {}
+    return (
+        payment.get("status"), payment.get("currency"), payment.get("amount_paid"), _id(payment.get("invoice")),
+        _id(paid_by.get("payment_intent")), _id(paid_by.get("charge")),
+    )  # fmt: skip
+
+
+_COLUMNS: dict[Kind, Callable[[dict[str, Any]], Row]] = {
+    "customer": _customer,
+    "product": _product,
+    "price": _price,
+    "tax_rate": _tax_rate,
+    "invoice": _invoice,
+    "charge": _charge,
+    "invoice_payment": _invoice_payment,
+}
+
+
+def _activity(stripe_object: dict[str, Any]) -> str:
+    return "active" if stripe_object.get("active") else "inactive"
+
+
+def _id(reference: Any) -> str | None:
+    """An id, from a reference that may be expanded to the object itself."""
+    if isinstance(reference, dict):
+        reference = reference.get("id")
+    return str(reference) if reference else None
+
+
+def _list(listed: Any) -> list[dict[str, Any]]:
+    return list((listed or {}).get("data") or ())
+
+
+def _text(value: Any) -> str | None:
+    """Text as a column takes it: half a surrogate pair, which UTF-8 cannot hold, becomes a question mark."""
+    return None if value is None else str(value).encode("utf-8", "replace").decode()

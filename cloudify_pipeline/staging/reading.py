@@ -1,0 +1,134 @@
+"""Questions to staging, as functions of an open connection. Sums are exact: DuckDB gives them as int, never through a data frame."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any, Literal
+
+import duckdb
+
+from cloudify_pipeline.accounting.money import from_minor
+from cloudify_pipeline.staging.heads import parse
+from cloudify_pipeline.staging.schema import PLAN_TABLES, TABLES
+from cloudify_pipeline.staging.writing import PlanRow
+from cloudify_pipeline.stripe_objects import Kind
+
+Connection = duckdb.DuckDBPyConnection
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """An invoice or charge for which a document may be due. A new `content_hash` means that Stripe changed it."""
+
+    kind: Literal["invoice", "charge"]
+    id: str
+    content_hash: str
+    customer: str | None
+    status: str
+    created: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What is staged of one kind. `sums` are amounts in the currency's own unit, over what is not deleted."""
+
+    rows: int
+    deleted: int
+    by_status: dict[str, int]
+    sums: dict[str, Decimal]
+    oldest: datetime | None
+    newest: datetime | None
+    columns: list[tuple[str, str]]
+
+
+def objects(connection: Connection, kind: Kind, ids: Sequence[str] | None) -> dict[str, dict[str, Any]]:
+    """The staged objects by id, as Stripe gave them; one that is deleted says so beside its last known fields."""
+    return {
+        str(stripe_id): {**parse(body), **({"deleted": True} if deleted else {})}
+        for stripe_id, deleted, body in _by_id(connection, f"SELECT id, deleted, body FROM {TABLES[kind].name}", "id", ids)
+    }
+
+
+def newest(connection: Connection, kind: Kind, limit: int) -> list[dict[str, Any]]:
+    """The `limit` newest objects of a kind that are not deleted."""
+    # Ids first: sorting whole rows would unpack every body to throw most of them away.
+    rows = connection.execute(
+        f"SELECT id FROM {TABLES[kind].name} WHERE NOT deleted ORDER BY created DESC, id LIMIT ?", [limit]
+    ).fetchall()
+    return list(objects(connection, kind, [str(row[0]) for row in rows]).values())
+
+
+def candidates(connection: Connection) -> list[Candidate]:
+    """Staged invoices and charges that might be due, newest last.
+
+    A draft is one only when it was sent. A charge is one when it succeeded and is known to pay no invoice: neither a
+    staged invoice payment nor Stripe's own answer names one.
+    """
+    rows = connection.execute("""
+        SELECT 'invoice' AS kind, id, content_hash, customer, status, created FROM invoices
+        WHERE status IS NOT NULL AND (status <> 'draft' OR id IN (SELECT invoice_id FROM sent))
+        UNION ALL
+        SELECT 'charge', id, content_hash, customer, status, created FROM charges
+        WHERE status = 'succeeded' AND NOT deleted
+          AND id IN (SELECT charge_id FROM charge_verdicts WHERE invoice IS NULL)
+          AND id NOT IN (SELECT charge FROM invoice_payments WHERE charge IS NOT NULL)
+          AND (payment_intent IS NULL
+               OR payment_intent NOT IN (SELECT payment_intent FROM invoice_payments WHERE payment_intent IS NOT NULL))
+        ORDER BY created, id""").fetchall()
+    return [Candidate(kind, stripe_id, digest, customer, status, _utc(at)) for kind, stripe_id, digest, customer, status, at in rows]
+
+
+def sent_at(connection: Connection, ids: Sequence[str]) -> dict[str, datetime]:
+    """When each of these invoices was first e-mailed; one that never was is absent."""
+    rows = _by_id(connection, "SELECT invoice_id, sent_at FROM sent", "invoice_id", ids)
+    return {str(invoice_id): _utc(at) for invoice_id, at in rows}
+
+
+def arithmetic_faults(connection: Connection) -> list[tuple[str, str]]:
+    """Invoices that break Stripe's own arithmetic (id, what is wrong); decided when an invoice is staged."""
+    rows = connection.execute("SELECT id, sum_fault FROM invoices WHERE sum_fault IS NOT NULL AND NOT deleted ORDER BY created, id")
+    return [(str(stripe_id), str(fault)) for stripe_id, fault in rows.fetchall()]
+
+
+def summary(connection: Connection, kind: Kind) -> Summary:
+    """Counts, sums and span of one kind, for the asset's metadata."""
+    table = TABLES[kind]
+    totals = connection.execute(
+        f"SELECT count(*), count(*) FILTER (deleted), min(created), max(created) FROM {table.name}"
+    ).fetchone() or (0, 0, None, None)
+    live = f"FROM {table.name} WHERE NOT deleted"
+    statuses = connection.execute(f"SELECT status, count(*) {live} AND status IS NOT NULL GROUP BY 1 ORDER BY 1").fetchall()
+    sums: dict[str, Decimal] = {}
+    if "amount_minor" in table.columns and kind != "price":
+        for currency, amount in connection.execute(
+            f"SELECT currency, sum(amount_minor) {live} AND amount_minor IS NOT NULL GROUP BY 1 ORDER BY 1"
+        ).fetchall():
+            sums[str(currency)] = from_minor(int(amount), str(currency))
+    return Summary(
+        rows=int(totals[0]),
+        deleted=int(totals[1]),
+        by_status={str(status): int(count) for status, count in statuses},
+        sums=sums,
+        oldest=_utc(totals[2]) if totals[2] else None,
+        newest=_utc(totals[3]) if totals[3] else None,
+        columns=list(table.columns.items()),
+    )
+
+
+def plans(connection: Connection, table: str, ids: Sequence[str] | None) -> list[PlanRow]:
+    """The staged plans of a table, in the order they were written."""
+    rows = _by_id(connection, f"SELECT stripe_id, kind, revision, body FROM {PLAN_TABLES[table].name}", "stripe_id", ids)
+    return [PlanRow(str(stripe_id), str(kind), str(revision), body.encode()) for stripe_id, kind, revision, body in rows]
+
+
+def _by_id(connection: Connection, sql: str, key: str, ids: Sequence[str] | None) -> list[tuple[Any, ...]]:
+    if ids is None:
+        return connection.execute(sql).fetchall()
+    if not ids:
+        return []
+    return connection.execute(f"{sql} WHERE {key} IN (SELECT unnest(?))", [list(dict.fromkeys(ids))]).fetchall()
+
+
+def _utc(at: datetime) -> datetime:
+    return at.replace(tzinfo=UTC)

@@ -1,0 +1,125 @@
+"""The tables of the staging file. Typed columns are for people and joins; the raw JSON beside them is what planning reads."""
+
+from dataclasses import dataclass
+
+import duckdb
+import pyarrow as pa
+
+from cloudify_pipeline.stripe_objects import Kind
+
+SCHEMA_VERSION = 1
+
+_ARROW = {
+    "VARCHAR": pa.string(),
+    "BIGINT": pa.int64(),
+    "BOOLEAN": pa.bool_(),
+    "TIMESTAMP": pa.timestamp("s"),
+    "DECIMAL(18,6)": pa.decimal128(18, 6),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table's name and its columns (name → DuckDB type), in order."""
+
+    name: str
+    columns: dict[str, str]
+
+    def create(self) -> str:
+        """Its CREATE TABLE statement. Bodies are zstd: a tenth of the size, and five times faster to close than the default."""
+        columns = ", ".join(
+            f"{name} {kind}" + (" USING COMPRESSION zstd" if name == "body" else "") for name, kind in self.columns.items()
+        )
+        return f"CREATE TABLE {self.name} ({columns})"
+
+    def arrow(self, rows: list[tuple[object, ...]]) -> pa.Table:
+        """`rows` as an Arrow table with this table's columns; a body is UTF-8 bytes."""
+        columns = list(zip(*rows, strict=True)) if rows else [()] * len(self.columns)
+        return pa.table({
+            name: _array(name, kind, list(values)) for (name, kind), values in zip(self.columns.items(), columns, strict=True)
+        })
+
+
+def _array(name: str, kind: str, values: list[object]) -> pa.Array:
+    if name == "body":
+        return pa.array(values, type=pa.binary()).cast(pa.string())
+    return pa.array(values, type=_ARROW[kind])
+
+
+# Times are UTC; amounts are Stripe's minor units, hence the names.
+_HEAD = {"id": "VARCHAR", "created": "TIMESTAMP", "livemode": "BOOLEAN", "deleted": "BOOLEAN", "content_hash": "VARCHAR"}
+_COLUMNS: dict[Kind, tuple[str, dict[str, str]]] = {
+    "customer": (
+        "customers",
+        {"status": "VARCHAR", "email": "VARCHAR", "name": "VARCHAR", "currency": "VARCHAR", "country": "VARCHAR", "tax_exempt": "VARCHAR"},
+    ),
+    "product": ("products", {"status": "VARCHAR", "name": "VARCHAR"}),
+    "price": ("prices", {"status": "VARCHAR", "product": "VARCHAR", "currency": "VARCHAR", "amount_minor": "BIGINT"}),
+    "tax_rate": (
+        "tax_rates",
+        {"status": "VARCHAR", "name": "VARCHAR", "percentage": "DECIMAL(18,6)", "country": "VARCHAR", "inclusive": "BOOLEAN"},
+    ),
+    "invoice": (
+        "invoices",
+        {
+            "status": "VARCHAR", "customer": "VARCHAR", "currency": "VARCHAR", "amount_minor": "BIGINT", "number": "VARCHAR",
+            "collection_method": "VARCHAR", "due_date": "TIMESTAMP", "finalized_at": "TIMESTAMP", "paid_at": "TIMESTAMP",
+            "sum_fault": "VARCHAR",
+        },
+    ),
+    "charge": (
+        "charges",
+        {"status": "VARCHAR", "customer": "VARCHAR", "currency": "VARCHAR", "amount_minor": "BIGINT", "payment_intent": "VARCHAR"},
+    ),
+    "invoice_payment": (
+        "invoice_payments",
+        {
+            "status": "VARCHAR", "currency": "VARCHAR", "amount_minor": "BIGINT", "invoice": "VARCHAR",
+            "payment_intent": "VARCHAR", "charge": "VARCHAR",
+        },
+    ),
+}  # fmt: skip
+
+TABLES: dict[Kind, Table] = {
+    kind: Table(name, {**_HEAD, **columns, "body": "VARCHAR"}) for kind, (name, columns) in _COLUMNS.items()
+}
+LINES = Table(
+    "invoice_lines",
+    {
+        "invoice_id": "VARCHAR", "line_id": "VARCHAR", "position": "BIGINT", "product": "VARCHAR", "price": "VARCHAR",
+        "quantity": "BIGINT", "amount_minor": "BIGINT", "currency": "VARCHAR", "description": "VARCHAR",
+        "period_start": "TIMESTAMP", "period_end": "TIMESTAMP",
+    },
+)  # fmt: skip
+PLAN_TABLES = {
+    name: Table(name, {"stripe_id": "VARCHAR", "kind": "VARCHAR", "revision": "VARCHAR", "body": "VARCHAR"})
+    for name in ("plan_customers", "plan_products", "plan_documents")
+}
+EVENTS_SEEN = Table("events_seen", {"id": "VARCHAR", "created": "TIMESTAMP"})
+SENT = Table("sent", {"invoice_id": "VARCHAR", "sent_at": "TIMESTAMP"})
+CHARGE_VERDICTS = Table("charge_verdicts", {"charge_id": "VARCHAR", "invoice": "VARCHAR"})
+"""Charges that Stripe was asked about: the invoice they pay, or NULL for a payment without an invoice."""
+CURSORS = Table("cursors", {"name": "VARCHAR", "value": "VARCHAR"})
+
+_ALL = (*TABLES.values(), LINES, *PLAN_TABLES.values(), EVENTS_SEEN, SENT, CHARGE_VERDICTS, CURSORS)
+
+
+def create_tables(connection: duckdb.DuckDBPyConnection) -> None:
+    """Make every table in an empty file, with its version, in one transaction."""
+    connection.begin()
+    for table in _ALL:
+        connection.execute(table.create())
+    connection.execute("CREATE TABLE staging_schema (version INTEGER)")
+    connection.execute("INSERT INTO staging_schema VALUES (?)", [SCHEMA_VERSION])
+    connection.commit()
+
+
+def file_version(connection: duckdb.DuckDBPyConnection) -> int | None:
+    """The version an open file was written with; None for an empty file, -1 for a file that is not staging."""
+    names = {str(row[0]) for row in connection.execute("SELECT table_name FROM duckdb_tables()").fetchall()}
+    if not names:
+        return None
+    if "staging_schema" not in names:
+        return -1
+    row = connection.execute("SELECT version FROM staging_schema").fetchone()
+    return int(row[0]) if row else -1

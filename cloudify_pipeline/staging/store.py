@@ -1,0 +1,106 @@
+"""Staging: a copy of Stripe's objects that may be thrown away, one DuckDB file for each connection.
+
+Every method opens the file for one short transaction and closes it again; nothing keeps it open between two calls.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+from cloudify_pipeline.staging import extraction, profile, reading
+from cloudify_pipeline.staging.connection import StagingFile
+from cloudify_pipeline.staging.profile import FieldProfile, SampledKind
+from cloudify_pipeline.staging.reading import Candidate, Summary
+from cloudify_pipeline.staging.writing import Batch, PlanRow
+from cloudify_pipeline.stripe_objects import Kind
+
+T = TypeVar("T")
+
+
+class Staging:
+    """The staged objects, plans and cursors of one connection.
+
+    Raises:
+        RunStopped: from any method, E-LEASE, when another process keeps the file for longer than `wait_seconds`.
+    """
+
+    def __init__(self, path: Path, *, wait_seconds: float = 120) -> None:
+        self.path = path
+        self._file = StagingFile(path, wait_seconds=wait_seconds)
+
+    @contextmanager
+    def batch(self) -> Iterator[Batch]:
+        """One transaction of writes; a cursor moves only together with its data. No network call belongs inside."""
+        with self._file.transaction() as connection:
+            yield Batch(connection)
+
+    def objects(self, kind: Kind, ids: Sequence[str] | None = None) -> dict[str, dict[str, Any]]:
+        """Staged objects by id (all of them without `ids`), parsed exactly; a deleted one has ``deleted: True``."""
+        return self._read(reading.objects, kind, ids)
+
+    def candidates(self) -> list[Candidate]:
+        """Every staged invoice and payment without invoice for which a document might be due, newest last."""
+        return self._read(reading.candidates)
+
+    def sent_at(self, ids: Sequence[str]) -> dict[str, datetime]:
+        """When each of these invoices was first e-mailed to its customer."""
+        return self._read(reading.sent_at, ids)
+
+    def arithmetic_faults(self) -> list[tuple[str, str]]:
+        """Invoices whose amounts do not add up by Stripe's own identity: (invoice id, what is wrong)."""
+        return self._read(reading.arithmetic_faults)
+
+    def summary(self, kind: Kind) -> Summary:
+        """Counts, sums and span of one kind."""
+        return self._read(reading.summary, kind)
+
+    def replace_plans(self, table: str, rows: Sequence[PlanRow], *, only: Sequence[str] | None = None) -> None:
+        """Put `rows` in the place of the plans of ``plan_customers``, ``plan_products`` or ``plan_documents``."""
+        with self.batch() as batch:
+            batch.replace_plans(table, rows, only)
+
+    def plans(self, table: str, ids: Sequence[str] | None = None) -> list[PlanRow]:
+        """The staged plans of a table, those of `ids` when they are named."""
+        return self._read(reading.plans, table, ids)
+
+    def profile(self, kind: SampledKind, paths: Sequence[str], *, limit: int = 3) -> dict[str, FieldProfile]:
+        """How often each mapping path is filled in the newest records, with up to `limit` different values."""
+        return self._read(profile.profile, kind, paths, limit)
+
+    def samples(self, kind: SampledKind, path: str, limit: int = 3) -> list[Any]:
+        """Up to `limit` different values of a mapping path, newest first."""
+        return list(self.profile(kind, [path], limit=limit)[path].samples)
+
+    def fill_rate(self, kind: SampledKind, path: str) -> float | None:
+        """The share of the newest records in which a mapping path has a value, 0 to 1; None without records."""
+        return self.profile(kind, [path])[path].fill_rate
+
+    def cursor(self, name: str) -> str | None:
+        """A cursor's value, or None before it was ever set."""
+        return self._read(extraction.cursor, name)
+
+    def unseen_events(self, ids: Sequence[str]) -> set[str]:
+        """Those of `ids` that no earlier run has processed."""
+        return self._read(extraction.unseen_events, ids)
+
+    def live_ids(self, kind: Kind, created_from: int, created_to: int, status: str | None = None) -> set[str]:
+        """What is staged and not deleted, created between two epoch seconds (both included)."""
+        return self._read(extraction.live_ids, kind, created_from, created_to, status)
+
+    def created_times(self, kind: Kind) -> list[int]:
+        """When the staged objects of a kind were created: epoch seconds, ascending."""
+        return self._read(extraction.created_times, kind)
+
+    def unjudged_charges(self) -> list[tuple[str, str | None]]:
+        """Succeeded charges of which it is not known whether they pay an invoice: (charge id, its payment intent)."""
+        return self._read(extraction.unjudged_charges)
+
+    def missing_references(self) -> dict[Kind, list[str]]:
+        """Customers, products and prices that are named by what is staged and are not staged themselves."""
+        return self._read(extraction.missing_references)
+
+    def _read(self, question: Callable[..., T], *arguments: Any) -> T:
+        with self._file.transaction() as connection:
+            return question(connection, *arguments)

@@ -1,0 +1,202 @@
+"""A ledger in memory behind the port: it numbers, stores and books, and can lose answers on command."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
+
+from cloudify_pipeline.accounting.chart import Chart, Number
+from cloudify_pipeline.accounting.documents import FieldValue, SalesDocument, Totals
+from cloudify_pipeline.accounting.parties import Candidates, LedgerRecord, Lookup
+from cloudify_pipeline.errors import NotSent, OutcomeUnknown, Refused
+from cloudify_pipeline.ledgers.port import (
+    Answer,
+    CustomerWrite,
+    LedgerDocument,
+    LedgerIdentity,
+    ProductWrite,
+    Requests,
+    StoredKind,
+    Write,
+)
+from cloudify_pipeline.mapping.fields import FieldCatalogue
+
+NOTHING = FieldCatalogue("nothing", [])
+
+
+class Killed(BaseException):
+    """The process ends here."""
+
+
+@dataclass
+class Fault:
+    """What happens to the next write of `operation`: at `when` (before, after the commit), `how`."""
+
+    operation: str
+    when: str
+    how: Callable[[], BaseException]
+
+
+@dataclass
+class FakeLedger:
+    """State, an idempotency cache, and a log of sent writes."""
+
+    name: str = "fake"
+    stored_customers: dict[int, LedgerRecord] = field(default_factory=dict)
+    stored_products: dict[str, LedgerRecord] = field(default_factory=dict)
+    stored: dict[tuple[str, int], LedgerDocument] = field(default_factory=dict)
+    sent: list[Write] = field(default_factory=list)
+    lookups: int = 0
+    faults: list[Fault] = field(default_factory=list)
+    extra_gross: Decimal = Decimal(0)
+    dropped: tuple[str, ...] = ()
+    requests: Requests = field(default_factory=Requests)
+    _cache: dict[str, Answer] = field(default_factory=dict)
+    _documents: dict[str, SalesDocument] = field(default_factory=dict)
+
+    @property
+    def customer_fields(self) -> FieldCatalogue:
+        return NOTHING
+
+    @property
+    def product_fields(self) -> FieldCatalogue:
+        return NOTHING
+
+    @property
+    def document_fields(self) -> FieldCatalogue:
+        return NOTHING
+
+    async def identify(self) -> LedgerIdentity:
+        return LedgerIdentity("1", "Nordlys", "DKK")
+
+    async def chart(self) -> Chart:
+        raise AssertionError("posting never reads the chart")
+
+    async def customers(self, lookups: Sequence[Lookup]) -> Candidates:
+        self.lookups += 1
+        return {lookup: _hits(lookup, self.stored_customers.values()) for lookup in lookups}
+
+    async def products(self, lookups: Sequence[Lookup]) -> Candidates:
+        self.lookups += 1
+        return {lookup: _hits(lookup, self.stored_products.values()) for lookup in lookups}
+
+    async def documents(self, keys: Sequence[str]) -> Mapping[str, tuple[LedgerDocument, ...]]:
+        self.lookups += 1
+        return {key: tuple(d for d in self.stored.values() if d.key == key) for key in keys}
+
+    async def document(self, kind: StoredKind, number: Number) -> LedgerDocument | None:
+        return self.stored.get((kind, int(number)))
+
+    def create_customer(self, customer: CustomerWrite) -> Write:
+        body = {"name": customer.name, "number": customer.number, "fields": {k: str(v) for k, v in customer.fields.items()}}
+        return _write("create_customer", f"customer:{customer.stripe_id}", body)
+
+    async def update_customer(self, number: Number, fields: Mapping[str, FieldValue], *, key: str) -> Write | None:
+        present = self.stored_customers[int(number)]
+        if all(present.fields.get(path) == value for path, value in fields.items()):
+            return None
+        return _write("update_customer", key, {"number": number, "fields": {k: str(v) for k, v in fields.items()}})
+
+    def create_product(self, product: ProductWrite) -> Write:
+        return _write("create_product", f"product:{product.stripe_id}", {"name": product.name, "number": product.number})
+
+    async def update_product(self, number: str, fields: Mapping[str, FieldValue], *, key: str) -> Write | None:
+        return _write("update_product", key, {"number": number, "fields": {k: str(v) for k, v in fields.items()}})
+
+    def create_document(
+        self, document: SalesDocument, customer: Number, products: Mapping[str, str], *, layout: Number | None = None
+    ) -> Write:
+        self._documents[document.key] = document
+        return _write("create_document", document.key, {"customer": customer, "products": dict(sorted(products.items()))})
+
+    def book_document(self, draft: Number, *, key: str, send_by: str = "none") -> Write:
+        return _write("book_document", key, {"draft": draft})
+
+    async def send(self, write: Write, idempotency_key: str) -> Answer:
+        self.sent.append(write)
+        self._fault(write, "before")
+        answer = self._cache.get(idempotency_key)
+        if answer is None:
+            answer = self._cache[idempotency_key] = self._apply(write)
+        else:
+            answer = replace(answer, from_cache=True)
+        self._fault(write, "after")
+        return answer
+
+    def forget_idempotency_keys(self) -> None:
+        """More than an hour has passed."""
+        self._cache.clear()
+
+    async def close(self) -> None:
+        return None
+
+    def _fault(self, write: Write, when: str) -> None:
+        for fault in self.faults:
+            if fault.operation == write.operation and fault.when == when:
+                self.faults.remove(fault)
+                raise fault.how()
+
+    def _apply(self, write: Write) -> Answer:
+        body = json.loads(write.body)
+        match write.operation:
+            case "create_customer":
+                number = body["number"] or 1 + max(self.stored_customers, default=100)
+                record = LedgerRecord(number, body["name"], False, body["fields"])
+                self.stored_customers[number] = record
+                return Answer(number, "req", record=record)
+            case "update_customer":
+                old = self.stored_customers[body["number"]]
+                record = replace(old, fields={**old.fields, **body["fields"]})
+                self.stored_customers[old.number] = record  # type: ignore[index]
+                return Answer(old.number, "req", record=record)
+            case "create_product":
+                record = LedgerRecord(body["number"], body["name"], False, {})
+                self.stored_products[body["number"]] = record
+                return Answer(body["number"], "req", record=record)
+            case "update_product":
+                return Answer(body["number"], "req", record=self.stored_products[body["number"]])
+            case "create_document":
+                document = self._documents[write.key]
+                kind: StoredKind = "draft_order" if document.kind == "draft_order" else "draft_invoice"
+                return self._store(kind, write.key, document, None)
+            case "book_document":
+                draft = self.stored.pop(("draft_invoice", body["draft"]), None)
+                if draft is None:
+                    raise Refused("no such draft", code="E-REFUSED", status=404)
+                return self._store("booked_invoice", write.key, self._documents[write.key], draft.number)
+
+    def _store(self, kind: StoredKind, key: str, document: SalesDocument, draft: Number | None) -> Answer:
+        number = 1 + max((n for k, n in self.stored if k == kind), default=0)
+        predicted = document.predicted
+        totals = Totals(predicted.net, predicted.vat + self.extra_gross, predicted.gross + self.extra_gross)
+        stored = LedgerDocument(kind, number, key, document.currency, totals, draft_number=draft)
+        self.stored[kind, number] = stored
+        return Answer(number, "req", document=stored, dropped=self.dropped)
+
+
+def unknown() -> BaseException:
+    return OutcomeUnknown("no answer", code="E-SERVER")
+
+
+def not_sent() -> BaseException:
+    return NotSent("slow down", code="E-RATE")
+
+
+def refused() -> BaseException:
+    return Refused("no", code="E-REFUSED", status=400)
+
+
+def killed() -> BaseException:
+    return Killed()
+
+
+def _write(operation: str, key: str, body: object) -> Write:
+    return Write(operation, key, "POST", "/", json.dumps(body, sort_keys=True).encode())  # type: ignore[arg-type]
+
+
+def _hits(lookup: Lookup, records: object) -> tuple[LedgerRecord, ...]:
+    return tuple(
+        record
+        for record in records  # type: ignore[attr-defined]
+        if lookup.value == str(record.number if lookup.field == "number" else record.fields.get(lookup.field))
+    )
