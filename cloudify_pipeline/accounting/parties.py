@@ -25,6 +25,8 @@ class LedgerRecord:
     barred: bool
     fields: Mapping[str, FieldValue]
     group: Number | None = None
+    vat_zone: Number | None = None
+    """A customer's own VAT zone, where the ledger tells it."""
     raw: Mapping[str, Any] = field(default_factory=dict, compare=False)
 
 

@@ -16,7 +16,7 @@ from cloudify_pipeline.ledgers.port import Ledger
 from cloudify_pipeline.planning.customers import customer_lookups, plan_customer
 from cloudify_pipeline.planning.documents import plan_document
 from cloudify_pipeline.planning.plans import Hold, PlannedCustomer, PlannedDocument, PlannedProduct, Skip
-from cloudify_pipeline.planning.products import plan_product, product_lookups
+from cloudify_pipeline.planning.products import distinct_numbers, plan_product, product_lookups
 from cloudify_pipeline.planning.records import ChargeRecord, InvoiceRecord
 from cloudify_pipeline.planning.rules import DueDocument, due
 from cloudify_pipeline.posting.endings import SETTLED
@@ -121,9 +121,13 @@ class _Planner:
                 parties.currencies.setdefault(str(record.customer["id"]), record.currency)
             if isinstance(record, InvoiceRecord):
                 for line in _lines(record.invoice):
-                    product = record.products.get(_price(line).get("product") or "")
+                    priced = _price(line)
+                    product = record.products.get(priced.get("product") or "")
+                    price = record.prices.get(priced.get("price") or "")
                     if product is not None:
                         parties.products.setdefault(str(product["id"]), product)
+                        if price is not None:
+                            parties.prices.setdefault(str(product["id"]), {})[str(price["id"])] = price
         return parties
 
     async def _plan_customers(self, chart: Chart, parties: "_Parties") -> None:
@@ -149,14 +153,16 @@ class _Planner:
                 candidates=candidates,
                 known=_by_number(candidates, str(linked.number)) if linked else None,
                 currency=parties.currencies[stripe_id],
+                linked=linked.number if linked else None,
             )
 
     async def _plan_products(self, chart: Chart, parties: "_Parties") -> None:
         settings = self._opened.settings.products
+        mappings = self._opened.loaded.mappings.products
         known = self._opened.log.identities(self._opened.name, "product", list(parties.products))
         wanted: list[Lookup] = [Lookup("number", number) for number in _named_products(self._opened)]
         for stripe_id, product in parties.products.items():
-            asked = product_lookups(product, {}, settings)
+            asked = product_lookups(product, parties.prices.get(stripe_id, {}), settings, mappings)
             wanted += [] if isinstance(asked, Problem) else asked
             if stripe_id in known:
                 wanted.append(Lookup("number", str(known[stripe_id].number)))
@@ -164,16 +170,19 @@ class _Planner:
         self._numbered = {
             lookup.value: records[0] for lookup, records in candidates.items() if lookup.field == "number" and records
         }
+        plans: dict[str, PlannedProduct | Hold] = {}
         for stripe_id, product in sorted(parties.products.items()):
             linked = known.get(stripe_id)
-            self._planned.products[stripe_id] = plan_product(
+            plans[stripe_id] = plan_product(
                 product,
                 settings=self._opened.settings,
-                mappings=self._opened.loaded.mappings.products,
+                mappings=mappings,
                 chart=chart,
                 candidates=candidates,
                 known=_by_number(candidates, str(linked.number)) if linked else None,
+                prices=parties.prices.get(stripe_id, {}),
             )
+        self._planned.products = distinct_numbers(plans)
 
     async def _plan_documents(self, chart: Chart, due_ids: Mapping[str, DueDocument]) -> None:
         mappings = self._opened.loaded.mappings
@@ -197,6 +206,8 @@ class _Parties:
     customers: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     currencies: dict[str, str] = field(default_factory=dict)
     products: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    prices: dict[str, dict[str, Mapping[str, Any]]] = field(default_factory=dict)
+    """By product."""
 
 
 def _by_number(candidates: Candidates, number: str) -> LedgerRecord | None:

@@ -3,7 +3,7 @@
 Each step stands alone: it opens its clients, reads what the step before left in staging and the log, and says what it did.
 """
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -28,7 +28,7 @@ from cloudify_pipeline.posting.endings import Ending, RecordKind
 from cloudify_pipeline.posting.log.commits import GroupCommit
 from cloudify_pipeline.posting.parties import post_customers, post_products
 from cloudify_pipeline.posting.protocol import Executor
-from cloudify_pipeline.staging.reading import PlanRow
+from cloudify_pipeline.staging.writing import PlanRow
 from cloudify_pipeline.stripe_source.extract import ExtractReport, extract
 
 PORTION = 500
@@ -59,15 +59,15 @@ async def plan(opened: OpenConnection, *, ids: Sequence[str] | None = None) -> P
     async with opened.ledger() as ledger:
         await check_books(opened, ledger)
         planned = await plan_connection(opened, ledger, ids=ids)
-    opened.staging.replace_plans("customers", _rows(planned.customers.values()), only=None)
-    opened.staging.replace_plans("products", _rows(planned.products.values()), only=None)
-    opened.staging.replace_plans("documents", _rows(planned.documents.values()), only=None)
+    opened.staging.replace_plans("plan_customers", _rows(planned.customers.values()), only=None)
+    opened.staging.replace_plans("plan_products", _rows(planned.products.values()), only=None)
+    opened.staging.replace_plans("plan_documents", _rows(planned.documents.values()), only=None)
     return planned
 
 
 async def post_planned_customers(opened: OpenConnection, run_id: str, *, ids: Sequence[str] | None = None) -> Stepped:
     """Create, update and link the planned customers; those over limits.max_new_customers_per_run wait."""
-    plans = [plan for plan in _plans(opened, "customers", ids) if isinstance(plan, PlannedCustomer | Hold)]
+    plans = [plan for plan in _plans(opened, "plan_customers", ids) if isinstance(plan, PlannedCustomer | Hold)]
     over = [plan for plan in plans if isinstance(plan, PlannedCustomer) and plan.action == "create"]
     waiting = {plan.stripe_id for plan in over[opened.settings.limits.max_new_customers_per_run :]}
     now_due = [plan for plan in plans if plan.stripe_id not in waiting]
@@ -83,7 +83,7 @@ async def post_planned_customers(opened: OpenConnection, run_id: str, *, ids: Se
 
 async def post_planned_products(opened: OpenConnection, run_id: str, *, ids: Sequence[str] | None = None) -> Stepped:
     """Create, update and link the planned products."""
-    plans = [plan for plan in _plans(opened, "products", ids) if isinstance(plan, PlannedProduct | Hold)]
+    plans = [plan for plan in _plans(opened, "plan_products", ids) if isinstance(plan, PlannedProduct | Hold)]
     if not opened.may_write:
         return Stepped(_only_planned(opened, "product", plans, run_id))
     async with _executor(opened, run_id) as executor:
@@ -96,13 +96,17 @@ async def post_planned_documents(
     opened: OpenConnection, run_id: str, *, ids: Sequence[str] | None = None, progress: Progress | None = None
 ) -> Stepped:
     """Bring the planned documents into the ledger; held and skipped ones get their reason in the log."""
-    plans = [plan for plan in _plans(opened, "documents", ids) if isinstance(plan, PlannedDocument | Hold | Skip)]
+    plans = [plan for plan in _plans(opened, "plan_documents", ids) if isinstance(plan, PlannedDocument | Hold | Skip)]
     if not opened.may_write:
         return Stepped(_only_planned(opened, "document", plans, run_id))
+    planned = [plan.document for plan in plans if isinstance(plan, PlannedDocument)]
     async with _executor(opened, run_id) as executor:
+        if planned:
+            # Terms and layouts decide what a document's body holds.
+            await executor.ledger.chart()
         if not opened.log.states(opened.name):
             # A log without one document is new or lost: ask the ledger before posting anything.
-            await relink(executor, [plan.document for plan in plans if isinstance(plan, PlannedDocument)])
+            await relink(executor, planned)
         endings: list[Ending] = []
         for start in range(0, len(plans), PORTION):
             endings += await post_documents(executor, plans[start : start + PORTION], progress=progress)
@@ -145,9 +149,9 @@ def _stepped(executor: Executor, endings: list[Ending]) -> Stepped:
     return Stepped(endings, reads=made.reads, writes=made.writes, waited=made.waited)
 
 
-def _rows(plans: "Sequence[Plan] | object") -> list[PlanRow]:
+def _rows(plans: Iterable[Plan]) -> list[PlanRow]:
     rows = []
-    for plan in plans:  # type: ignore[attr-defined]
+    for plan in plans:
         kind, body = dump(plan)
         rows.append(PlanRow(plan.stripe_id, kind, revision(plan), body))
     return rows

@@ -16,7 +16,14 @@ from cloudify_pipeline.accounting.documents import FieldValue, SalesDocument, To
 from cloudify_pipeline.accounting.parties import Candidates, LedgerRecord, Lookup
 from cloudify_pipeline.mapping.fields import FieldCatalogue
 
-Operation = Literal["create_customer", "update_customer", "create_product", "update_product", "create_document", "book_document"]
+Operation = Literal[
+    "create_customer",
+    "update_customer",
+    "create_product",
+    "update_product",
+    "create_document",
+    "book_document",
+]
 StoredKind = Literal["draft_invoice", "booked_invoice", "draft_order"]
 
 
@@ -150,7 +157,11 @@ class Ledger(Protocol):
         """The exact request for a new customer."""
 
     async def update_customer(self, number: Number, fields: Mapping[str, FieldValue], *, key: str) -> Write | None:
-        """Read, merge, and the exact request that replaces; None when nothing differs. Keeps all that is not in `fields`."""
+        """Read, merge, and the exact request that replaces; None when nothing differs. Keeps all that is not in `fields`.
+
+        Raises:
+            Refused: the record is gone; a replacement must not make a new one of its number.
+        """
 
     def create_product(self, product: ProductWrite) -> Write:
         """The exact request for a new product."""

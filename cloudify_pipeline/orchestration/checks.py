@@ -34,7 +34,7 @@ def totals_agree(context: dg.AssetCheckExecutionContext, scope: RunScope) -> dg.
     return dg.AssetCheckResult(
         passed=not rows,
         severity=dg.AssetCheckSeverity.ERROR,
-        metadata={"documents": len(rows), "which": reasons_table(rows, live=not opened.staging.is_test_mode())},
+        metadata={"documents": len(rows), "which": reasons_table(rows, live=not opened.staging.test_mode())},
     )
 
 
@@ -50,7 +50,7 @@ def nothing_held_or_failed(context: dg.AssetCheckExecutionContext, scope: RunSco
         metadata={
             "held or failed": len(rows),
             **{str(code): count for code, count in by_code.most_common()},
-            "reasons": reasons_table(rows, live=not opened.staging.is_test_mode()),
+            "reasons": reasons_table(rows, live=not opened.staging.test_mode()),
         },
     )
 

@@ -19,7 +19,7 @@ def control_status(context: dg.AssetExecutionContext, scope: RunScope) -> dg.Mat
     """Where every invoice and payment of this connection stands today, whichever run brought it there."""
     opened = scope.open(context.partition_key)
     rows = opened.log.records(opened.name)
-    live = not opened.staging.is_test_mode()
+    live = not opened.staging.test_mode()
     return dg.MaterializeResult(
         metadata={
             **status(opened)["counts"],

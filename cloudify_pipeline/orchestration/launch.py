@@ -18,9 +18,11 @@ class Launched:
     failures: tuple[str, ...]
 
 
-def run_job(job: str, connection: str, *, scope: dict[str, Any] | None = None) -> Launched:
-    """Run `job` for `connection` in this process; `scope` is the run scope's config."""
-    config = {"resources": {"scope": {"config": scope}}} if scope else {}
+def run_job(job: str, connection: str, *, scope: dict[str, Any] | None = None, log_level: str | None = None) -> Launched:
+    """Run `job` for `connection` in this process; `scope` is the run scope's config, `log_level` what the console shows."""
+    config: dict[str, Any] = {"resources": {"scope": {"config": scope}}} if scope else {}
+    if log_level is not None:
+        config["loggers"] = {"console": {"config": {"log_level": log_level}}}
     with instance() as recorded:
         result = defs.resolve_job_def(job).execute_in_process(
             run_config=config, partition_key=connection, instance=recorded, raise_on_error=False

@@ -1,7 +1,7 @@
 """The group *ledger*: what was posted, and what was not and why. Three ops each: due → post → summarise."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from time import monotonic
 from typing import Any
 
@@ -22,7 +22,7 @@ from cloudify_pipeline.orchestration.resources import RunScope
 from cloudify_pipeline.orchestration.words import counts, documents_table, reasons_table, sums
 from cloudify_pipeline.posting.endings import Ending, RecordKind
 
-Step = Callable[[OpenConnection, str, Sequence[str]], Awaitable[Stepped]]
+Step = Callable[[OpenConnection, str, Sequence[str]], Coroutine[Any, Any, Stepped]]
 
 
 async def _customers(opened: OpenConnection, run_id: str, ids: Sequence[str]) -> Stepped:
@@ -49,7 +49,7 @@ def _ledger_asset(name: str, kind: RecordKind, step: Step, after: Sequence[dg.As
 
     @dg.op(name=f"due_{name}", ins={"after": dg.In(dg.Nothing)})
     def due(context: dg.OpExecutionContext, scope: RunScope) -> list[str]:
-        return [row.stripe_id for row in scope.open(context.partition_key).staging.plans(name)]
+        return [row.stripe_id for row in scope.open(context.partition_key).staging.plans(f"plan_{name}")]
 
     @dg.op(name=f"post_{name}")
     def post(context: dg.OpExecutionContext, scope: RunScope, ids: list[str]) -> dict[str, Any]:
@@ -86,7 +86,7 @@ def _ledger_asset(name: str, kind: RecordKind, step: Step, after: Sequence[dg.As
 
 
 def _metadata(opened: OpenConnection, kind: RecordKind, rows: Sequence[dict[str, Any]], posted: dict[str, Any]) -> dict[str, Any]:
-    live = not opened.staging.is_test_mode()
+    live = not opened.staging.test_mode()
     problems = [row for row in rows if row["state"] in {"held", "failed"}]
     facts: dict[str, Any] = {
         **counts(rows),

@@ -66,7 +66,7 @@ def plan_assets(context: dg.AssetExecutionContext, scope: RunScope) -> Iterator[
         )
 
 
-def _document_facts(planned: Planned) -> dict[str, object]:
+def _document_facts(planned: Planned) -> dict[str, dg.MetadataValue | int | str]:
     documents = [p.document for p in planned.documents.values() if isinstance(p, PlannedDocument)]
     rows = [{"state": "planned", "total": d.stripe_total, "currency": d.currency} for d in documents]
     lines = ["| Stripe | Customer | Document | Date | Net | VAT | Total |", "|---|---|---|---|--:|--:|--:|"]

@@ -7,7 +7,7 @@ from cloudify_pipeline.connection import open_connection
 from cloudify_pipeline.control.opened import OpenConnection
 
 
-class RunScope(dg.ConfigurableResource):  # type: ignore[type-arg]
+class RunScope(dg.ConfigurableResource):
     """Which records a run is about. The defaults mean everything that is due."""
 
     invoice_ids: list[str] = Field(

@@ -13,6 +13,7 @@ from cloudify_pipeline.control.progress import tell
 from cloudify_pipeline.control.sync import stage
 from cloudify_pipeline.orchestration.partitions import connections
 from cloudify_pipeline.orchestration.resources import RunScope
+from cloudify_pipeline.stripe_objects import Kind
 
 COPENHAGEN = ZoneInfo("Europe/Copenhagen")
 
@@ -28,7 +29,7 @@ _DESCRIPTIONS = {
     "charges": "Payments that were taken without an invoice.",
 }
 
-_KINDS = {
+_KINDS: dict[str, Kind] = {
     "customers": "customer",
     "products": "product",
     "prices": "price",

@@ -69,6 +69,8 @@ class PlannedCustomer:
     """Metadata key of the Stripe customer that gets the ledger number, or None."""
     lineage: tuple[Lineage, ...] = ()
     evidence: tuple[Evidence, ...] = ()
+    zone_known: bool = True
+    """False for a customer found in the ledger whose zone nobody told: `vat_zone` then says nothing and is never written."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from cloudify_pipeline.accounting.chart import Number
 from cloudify_pipeline.accounting.parties import LedgerRecord, Lookup
-from cloudify_pipeline.errors import Problem
+from cloudify_pipeline.errors import Problem, Refused
 from cloudify_pipeline.ledgers.port import CustomerWrite, ProductWrite
 from cloudify_pipeline.planning.plans import Hold, PlannedCustomer, PlannedProduct, revision
 from cloudify_pipeline.posting.endings import Ending, RecordKind
@@ -54,10 +54,13 @@ async def _ending(executor: Executor, kind: RecordKind, plan: PlannedCustomer | 
 
 async def _update(executor: Executor, kind: RecordKind, plan: PlannedCustomer | PlannedProduct, number: Number) -> Done | NotDone:
     key = _key(plan)
-    if isinstance(plan, PlannedCustomer):
-        write = await executor.ledger.update_customer(number, plan.fields, key=key)
-    else:
-        write = await executor.ledger.update_product(str(number), plan.fields, key=key)
+    try:
+        if isinstance(plan, PlannedCustomer):
+            write = await executor.ledger.update_customer(number, plan.fields, key=key)
+        else:
+            write = await executor.ledger.update_product(str(number), plan.fields, key=key)
+    except Refused as gone:
+        return NotDone(Problem(gone.code, gone.message), retry=False)
     link = _linked(executor, kind, plan, executor.clock())
     if write is None:
         done = Done(number, made=False)

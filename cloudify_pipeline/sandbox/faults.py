@@ -11,7 +11,7 @@ import re
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol, runtime_checkable
 
 import httpx
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -184,10 +184,18 @@ class FaultMiddleware:
         await send({"type": "http.response.body", "body": body})
 
 
-def _socket(receive: Receive) -> asyncio.Transport | None:
-    """The connection behind an ASGI call. ASGI has no word for "hang up", so uvicorn's own object is asked for it."""
+@runtime_checkable
+class _Socket(Protocol):
+    def abort(self) -> None: ...
+
+
+def _socket(receive: Receive) -> _Socket | None:
+    """The connection behind an ASGI call. ASGI has no word for "hang up", so uvicorn's own object is asked for it.
+
+    asyncio's and uvloop's transports share no base class, only their methods.
+    """
     transport = getattr(getattr(receive, "__self__", None), "transport", None)
-    return transport if isinstance(transport, asyncio.Transport) else None
+    return transport if isinstance(transport, _Socket) else None
 
 
 async def _gone(receive: Receive) -> None:

@@ -22,7 +22,7 @@ Zone = Literal["domestic", "eu", "abroad", "domestic_exempt"]
 class Section(BaseModel):
     """Base of every section: frozen, and strict about names."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True, coerce_numbers_to_str=True)
 
 
 class StripeSettings(Section):

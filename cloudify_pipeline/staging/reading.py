@@ -1,4 +1,4 @@
-"""Questions to staging, as functions of an open connection. Sums are exact: DuckDB gives them as int, never through a data frame."""
+"""Questions to staging, as functions of an open connection. Sums are exact: they come as int, never through a data frame."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -76,7 +76,9 @@ def candidates(connection: Connection) -> list[Candidate]:
           AND (payment_intent IS NULL
                OR payment_intent NOT IN (SELECT payment_intent FROM invoice_payments WHERE payment_intent IS NOT NULL))
         ORDER BY created, id""").fetchall()
-    return [Candidate(kind, stripe_id, digest, customer, status, _utc(at)) for kind, stripe_id, digest, customer, status, at in rows]
+    return [
+        Candidate(kind, stripe_id, digest, customer, status, _utc(at)) for kind, stripe_id, digest, customer, status, at in rows
+    ]
 
 
 def sent_at(connection: Connection, ids: Sequence[str]) -> dict[str, datetime]:
@@ -87,7 +89,9 @@ def sent_at(connection: Connection, ids: Sequence[str]) -> dict[str, datetime]:
 
 def arithmetic_faults(connection: Connection) -> list[tuple[str, str]]:
     """Invoices that break Stripe's own arithmetic (id, what is wrong); decided when an invoice is staged."""
-    rows = connection.execute("SELECT id, sum_fault FROM invoices WHERE sum_fault IS NOT NULL AND NOT deleted ORDER BY created, id")
+    rows = connection.execute(
+        "SELECT id, sum_fault FROM invoices WHERE sum_fault IS NOT NULL AND NOT deleted ORDER BY created, id"
+    )
     return [(str(stripe_id), str(fault)) for stripe_id, fault in rows.fetchall()]
 
 

@@ -35,9 +35,9 @@ class Table:
     def arrow(self, rows: list[tuple[object, ...]]) -> pa.Table:
         """`rows` as an Arrow table with this table's columns; a body is UTF-8 bytes."""
         columns = list(zip(*rows, strict=True)) if rows else [()] * len(self.columns)
-        return pa.table({
-            name: _array(name, kind, list(values)) for (name, kind), values in zip(self.columns.items(), columns, strict=True)
-        })
+        return pa.table(
+            {name: _array(name, kind, list(values)) for (name, kind), values in zip(self.columns.items(), columns, strict=True)}
+        )
 
 
 def _array(name: str, kind: str, values: list[object]) -> pa.Array:
@@ -51,7 +51,10 @@ _HEAD = {"id": "VARCHAR", "created": "TIMESTAMP", "livemode": "BOOLEAN", "delete
 _COLUMNS: dict[Kind, tuple[str, dict[str, str]]] = {
     "customer": (
         "customers",
-        {"status": "VARCHAR", "email": "VARCHAR", "name": "VARCHAR", "currency": "VARCHAR", "country": "VARCHAR", "tax_exempt": "VARCHAR"},
+        {
+            "status": "VARCHAR", "email": "VARCHAR", "name": "VARCHAR", "currency": "VARCHAR", "country": "VARCHAR",
+            "tax_exempt": "VARCHAR",
+        },
     ),
     "product": ("products", {"status": "VARCHAR", "name": "VARCHAR"}),
     "price": ("prices", {"status": "VARCHAR", "product": "VARCHAR", "currency": "VARCHAR", "amount_minor": "BIGINT"}),
@@ -69,7 +72,10 @@ _COLUMNS: dict[Kind, tuple[str, dict[str, str]]] = {
     ),
     "charge": (
         "charges",
-        {"status": "VARCHAR", "customer": "VARCHAR", "currency": "VARCHAR", "amount_minor": "BIGINT", "payment_intent": "VARCHAR"},
+        {
+            "status": "VARCHAR", "customer": "VARCHAR", "currency": "VARCHAR", "amount_minor": "BIGINT",
+            "payment_intent": "VARCHAR",
+        },
     ),
     "invoice_payment": (
         "invoice_payments",

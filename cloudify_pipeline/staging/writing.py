@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import duckdb
 
@@ -40,7 +41,8 @@ class Batch:
         latest = {one.id: one for one in objects if not one.deleted}
         bodies = {stripe_id: compact(one.body) for stripe_id, one in latest.items()}
         hashes = {stripe_id: content_hash(body) for stripe_id, body in bodies.items()}
-        changed = [stripe_id for stripe_id in latest if stripe_id not in self._unchanged(kind, hashes)]
+        unchanged = self._unchanged(kind, hashes)
+        changed = [stripe_id for stripe_id in latest if stripe_id not in unchanged]
         rows: list[Row] = []
         lines: list[Row] = []
         for stripe_id in changed:
@@ -60,7 +62,10 @@ class Batch:
         if not wanted:
             return 0
         table = TABLES[kind]
-        live = {str(row[0]) for row in self._query(f"SELECT id FROM {table.name} WHERE id IN (SELECT unnest(?)) AND NOT deleted", wanted)}
+        live = {
+            str(row[0])
+            for row in self._query(f"SELECT id FROM {table.name} WHERE id IN (SELECT unnest(?)) AND NOT deleted", wanted)
+        }
         staged = {str(row[0]) for row in self._query(f"SELECT id FROM {table.name} WHERE id IN (SELECT unnest(?))", wanted)}
         self._connection.execute(
             f"UPDATE {table.name} SET deleted = true, content_hash = content_hash || '-deleted' WHERE id IN (SELECT unnest(?))",
@@ -78,7 +83,9 @@ class Batch:
     def mark_sent(self, sent: Mapping[str, datetime]) -> None:
         """Remember when invoices were first e-mailed. Stripe tells it only in an event, and may send an invoice again."""
         earliest = dict(sent)
-        for invoice_id, at in self._query("SELECT invoice_id, sent_at FROM sent WHERE invoice_id IN (SELECT unnest(?))", list(sent)):
+        for invoice_id, at in self._query(
+            "SELECT invoice_id, sent_at FROM sent WHERE invoice_id IN (SELECT unnest(?))", list(sent)
+        ):
             earliest[str(invoice_id)] = min(earliest[str(invoice_id)], at.replace(tzinfo=UTC))
         self._replace(SENT, "invoice_id", list(earliest), [(key, int(at.timestamp())) for key, at in earliest.items()])
 
@@ -123,5 +130,5 @@ class Batch:
         finally:
             self._connection.unregister("incoming")
 
-    def _query(self, sql: str, ids: Sequence[str]) -> list[tuple[object, ...] | tuple]:  # type: ignore[type-arg]
+    def _query(self, sql: str, ids: Sequence[str]) -> list[tuple[Any, ...]]:
         return self._connection.execute(sql, [list(ids)]).fetchall() if ids else []

@@ -22,7 +22,10 @@ from cloudify_pipeline.ledgers.economic.filters import path
 from cloudify_pipeline.ledgers.economic.records import at
 
 PERIODS = "/accountingyearsapi/v2.0.1/accountingYears/periods"
-NO_BARRED_PERIODS = "e-conomic does not let this app read which periods are barred: closed periods are known, a barred one is seen when booking fails"
+NO_BARRED_PERIODS = (
+    "e-conomic does not let this app read which periods are barred: "
+    "closed periods are known, a barred one shows when a booking fails"
+)
 
 _log = logging.getLogger(__name__)
 

@@ -108,10 +108,10 @@ _HEADER = (
     _date("date", required=True, **_SEARCH, **_set_by("invoices.date")),
     _date("dueDate", reserved="the payment terms decide it, with Stripe's due date where they ask for one"),
     Field("currency", "currency", required=True, **_SEARCH, reserved="it is the Stripe invoice's currency"),
-    _amount("exchangeRate", 6, maximum=999999999999, description="Base currency for 100 units; left out: the day's rate.", **_SEARCH),
+    _amount("exchangeRate", 6, maximum=999999999999, description="Base currency for 100 units; else the day's rate.", **_SEARCH),
     _key("layout.layoutNumber", required=True, **_set_by("invoices.layout")),
     _key(
-        "paymentTerms.paymentTermsNumber", required=True, **_SEARCH, reserved="the customer's payment terms and the settings decide it"
+        "paymentTerms.paymentTermsNumber", required=True, **_SEARCH, reserved="customer and settings decide the terms"
     ),
     _key("paymentTerms.daysOfCredit", 0, **_READ_ONLY),
     _text("paymentTerms.paymentTermsType", **_READ_ONLY, allowed=(
@@ -146,7 +146,8 @@ _HEADER = (
     _key("references.vendorReference.employeeNumber", **_SEARCH),
     _text("references.other", 250, **_SEARCH, reserved="it holds the durable key by which the document is found again"),
     *(_amount(path, 2, **_READ_ONLY) for path in (
-        "grossAmount", "grossAmountInBaseCurrency", "netAmount", "vatAmount", "roundingAmount", "marginInBaseCurrency", "marginPercentage",
+        "grossAmount", "grossAmountInBaseCurrency", "netAmount", "vatAmount", "roundingAmount",
+        "marginInBaseCurrency", "marginPercentage",
     )),
 )  # fmt: skip
 

@@ -130,11 +130,11 @@ class EconomicLedger:
 
     async def customers(self, lookups: Sequence[Lookup]) -> Candidates:
         """Candidates for each look-up, in the order of their numbers."""
-        return await finding.records(self._client, "/customers", "customerNumber", CUSTOMER_FIELDS, lookups, customer_record)
+        return await finding.records(self._client, finding.CUSTOMERS, lookups)
 
     async def products(self, lookups: Sequence[Lookup]) -> Candidates:
         """As :meth:`customers`, for products."""
-        return await finding.records(self._client, "/products", "productNumber", PRODUCT_FIELDS, lookups, product_record)
+        return await finding.records(self._client, finding.PRODUCTS, lookups)
 
     async def documents(self, keys: Sequence[str]) -> Mapping[str, tuple[LedgerDocument, ...]]:
         """Every document that carries one of `keys`, in drafts, booked invoices and orders."""

@@ -1,19 +1,20 @@
 """Finding records and documents with the fewest calls: filters for a few, whole lists of 1,000 for many.
 
-Fair use is 50,000 calls a day for an agreement (performance.md §3), so ten thousand customers are ten pages, not ten thousand filters.
+Fair use is 50,000 calls a day for an agreement (performance.md §3): ten thousand customers are ten pages, not as many filters.
 """
 
 import asyncio
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from cloudify_pipeline.accounting.parties import Candidates, LedgerRecord, Lookup
 from cloudify_pipeline.ledgers.economic import filters, wire
 from cloudify_pipeline.ledgers.economic.client import PAGE, EconomicClient
-from cloudify_pipeline.ledgers.economic.fields import NUMBER
-from cloudify_pipeline.ledgers.economic.records import NUMBER_OF, document_record
+from cloudify_pipeline.ledgers.economic.fields import CUSTOMER_FIELDS, NUMBER, PRODUCT_FIELDS
+from cloudify_pipeline.ledgers.economic.records import NUMBER_OF, customer_record, document_record, product_record
 from cloudify_pipeline.ledgers.port import LedgerDocument, StoredKind
 from cloudify_pipeline.mapping.fields import FieldCatalogue
 
@@ -29,26 +30,34 @@ _COLLECTIONS: tuple[tuple[str, StoredKind], ...] = (
 )
 
 
-async def records(
-    client: EconomicClient,
-    collection: str,
-    own_number: str,
-    catalogue: FieldCatalogue,
-    lookups: Sequence[Lookup],
-    read: Callable[[Mapping[str, Any]], LedgerRecord],
-) -> Candidates:
-    """Candidates for each of `lookups` in `collection`, whose key is `own_number`, in the order of their keys."""
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """What is looked for: its collection, the name of its key, its fields, and how an item is read."""
+
+    collection: str
+    own_number: str
+    catalogue: FieldCatalogue
+    read: Callable[[Mapping[str, Any]], LedgerRecord]
+
+
+CUSTOMERS = Kind("/customers", "customerNumber", CUSTOMER_FIELDS, customer_record)
+PRODUCTS = Kind("/products", "productNumber", PRODUCT_FIELDS, product_record)
+
+
+async def records(client: EconomicClient, kind: Kind, lookups: Sequence[Lookup]) -> Candidates:
+    """Candidates for each of `lookups` among the records of `kind`, in the order of their keys."""
+    catalogue, own_number = kind.catalogue, kind.own_number
     askable = [lookup for lookup in dict.fromkeys(lookups) if _comparable(catalogue, lookup) is not None]
     if not askable:
         return dict.fromkeys(lookups, ())
     groups = list(_filters(catalogue, own_number, askable))
     # A field that cannot be searched needs the whole list, and then the list answers everything.
     whole = any(not catalogue[lookup.field].filterable for lookup in askable)
-    items = await _fetch(client, collection, own_number, [None] if whole else groups)
+    items = await _fetch(client, kind.collection, own_number, [None] if whole else groups)
     found: dict[tuple[str, str], list[LedgerRecord]] = {}
     fields = {lookup.field for lookup in askable}
     for item in items:
-        record = read(item)
+        record = kind.read(item)
         for field in fields:
             if field in record.fields:
                 found.setdefault((field, _folded(record.fields[field])), []).append(record)

@@ -18,6 +18,11 @@ NUMBER_OF: dict[StoredKind, str] = {
 }
 
 
+_NOT_SHOWN = frozenset({"recipient.mobilePhone", "dueDate", "lineNumber", "sortKey", "self"})
+"""Not compared with what was sent: the schema of a read document lacks the first, terms that are not of type dueDate compute
+their own date, and the server may renumber lines."""
+
+
 def at(raw: Mapping[str, Any], path: str) -> Any:
     """What stands at a dotted `path`, or None."""
     value: Any = raw
@@ -71,8 +76,9 @@ def not_kept(sent: Any, stored: Any, path: str = "") -> Iterator[str]:
     """Paths of what was `sent` and does not stand so in what was `stored`: unknown names vanish silently (§4)."""
     if isinstance(sent, Mapping):
         for name, value in sent.items():
-            inner = stored.get(name) if isinstance(stored, Mapping) else None
-            yield from not_kept(value, inner, f"{path}.{name}" if path else name)
+            where = f"{path}.{name}" if path else name
+            if name not in _NOT_SHOWN and where not in _NOT_SHOWN:
+                yield from not_kept(value, stored.get(name) if isinstance(stored, Mapping) else None, where)
     elif isinstance(sent, list):
         have = stored if isinstance(stored, list) else []
         for index, value in enumerate(sent):

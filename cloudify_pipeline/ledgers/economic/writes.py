@@ -21,9 +21,8 @@ from cloudify_pipeline.ledgers.port import CustomerWrite, Operation, ProductWrit
 from cloudify_pipeline.mapping.fields import FieldCatalogue
 
 _READ_ONLY = frozenset(
-    {"balance", "dueAmount", "lastUpdated", "contacts", "deliveryLocations", "invoices", "totals", "templates", "metaData", "self",
-     "pricing"}
-)  # fmt: skip
+    "balance contacts deliveryLocations dueAmount invoices lastUpdated metaData pricing self templates totals".split()  # noqa: SIM905
+)
 _READ_ONLY_STOCK = frozenset({"available", "inStock", "orderedByCustomers", "orderedFromSuppliers", "grossWeight", "netWeight"})
 
 _SEND_BY = {"ean": "EAN", "email": "Email"}
@@ -55,12 +54,12 @@ def create_product(product: ProductWrite) -> Write:
 
 def update_customer(stored: Mapping[str, Any], number: Number, fields: Mapping[str, FieldValue], key: str) -> Write | None:
     """PUT /customers/{number} with all of `stored` and `fields` over it; None when nothing differs."""
-    return _replace("update_customer", "customers", stored, number, fields, CUSTOMER_FIELDS, key)
+    return _replace("update_customer", stored, number, fields, key)
 
 
 def update_product(stored: Mapping[str, Any], number: str, fields: Mapping[str, FieldValue], key: str) -> Write | None:
     """PUT /products/{number}, likewise."""
-    return _replace("update_product", "products", stored, number, fields, PRODUCT_FIELDS, key)
+    return _replace("update_product", stored, number, fields, key)
 
 
 def create_document(
@@ -130,14 +129,9 @@ def _line(line: SalesLine, position: int, products: Mapping[str, str]) -> dict[s
 
 
 def _replace(
-    operation: Operation,
-    collection: str,
-    stored: Mapping[str, Any],
-    number: Number,
-    fields: Mapping[str, FieldValue],
-    catalogue: FieldCatalogue,
-    key: str,
+    operation: Operation, stored: Mapping[str, Any], number: Number, fields: Mapping[str, FieldValue], key: str
 ) -> Write | None:
+    collection, catalogue = ("customers", CUSTOMER_FIELDS) if operation == "update_customer" else ("products", PRODUCT_FIELDS)
     changes = nested(fields, catalogue)
     flat = {target: at(changes, target) for target in fields if at(changes, target) is not None}
     differing = {target: value for target, value in flat.items() if not same(value, at(stored, target))}
@@ -211,7 +205,7 @@ def _layout(wanted: Number | None, chart: Chart | None) -> Number:
         raise PipelineError("a document without a layout needs the chart, which has not been read", code="E-INTERNAL")
     if not chart.layouts:
         raise PipelineError("the agreement has no layout", code="E-REFERENCE")
-    return min(chart.layouts, key=lambda number: int(number))
+    return min(chart.layouts, key=int)
 
 
 def _takes_due_date(terms: Number, chart: Chart | None) -> bool:

@@ -30,8 +30,8 @@ _SCHEMA = """
 CREATE TABLE IF NOT EXISTS records (kind TEXT, key TEXT, body BLOB NOT NULL, PRIMARY KEY (kind, key)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS requests (method TEXT PRIMARY KEY, count INTEGER NOT NULL) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS answers (key TEXT PRIMARY KEY, url TEXT, body_hash TEXT, status INTEGER, answer BLOB, location TEXT, at REAL)
-    WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS answers (key TEXT PRIMARY KEY, url TEXT, body_hash TEXT, status INTEGER, answer BLOB,
+    location TEXT, at REAL) WITHOUT ROWID;
 """
 
 
@@ -177,7 +177,7 @@ class EconomicStore:
             self._database.execute("REPLACE INTO facts VALUES (?, ?)", (name, encode(value)))
 
     def next_document_number(self) -> int:
-        """The next number of the series that drafts and orders share. A deleted last number is given again, a booked one never."""
+        """The next number of the series that drafts and orders share. A deleted last number is given again, a booked never."""
         with self.lock:
             kinds = ("drafts", "orders", "orders.sent", "orders.archived")
             return max(*(self.highest(kind) for kind in kinds), int(self.fact("last_booked_draft", 0))) + 1

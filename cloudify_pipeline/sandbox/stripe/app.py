@@ -4,9 +4,6 @@ import base64
 import binascii
 import hashlib
 import re
-import threading
-import time
-from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,12 +15,13 @@ from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
-from starlette.types import ASGIApp, Send
+from starlette.types import ASGIApp
 
-from cloudify_pipeline.sandbox.faults import Answers, Fault, FaultMiddleware, Faults
+from cloudify_pipeline.sandbox.faults import Faults
 from cloudify_pipeline.sandbox.stripe import errors, listing, objects, params, render
 from cloudify_pipeline.sandbox.stripe.catalogue import second
 from cloudify_pipeline.sandbox.stripe.errors import StripeFault
+from cloudify_pipeline.sandbox.stripe.limits import Limiter, StripeFaults
 from cloudify_pipeline.sandbox.stripe.objects import Json
 from cloudify_pipeline.sandbox.stripe.old_shapes import is_old, old
 from cloudify_pipeline.sandbox.stripe.store import StripeStore
@@ -74,7 +72,7 @@ def create_app(
     store: StripeStore, faults: Faults, *, clock: Callable[[], datetime], requests_per_second: int | None = None
 ) -> ASGIApp:
     """The API on one account. `requests_per_second` switches on a limit per endpoint, in real time."""
-    server = _Server(store, clock, _Limiter(requests_per_second) if requests_per_second else None)
+    server = _Server(store, clock, Limiter(requests_per_second) if requests_per_second else None)
     routes = [Route("/v1/account", server.account, methods=["GET"])]
     for resource in _RESOURCES:
         methods = ["GET", "POST", "DELETE"]
@@ -85,60 +83,7 @@ def create_app(
     routes.append(Route("/v1/customers/{id}/tax_ids", server.of(by_name["customers"], server.tax_ids), methods=["GET", "POST"]))
     routes.append(Route("/{rest:path}", server.elsewhere, methods=["GET", "POST", "DELETE", "PUT", "PATCH"]))
     app = GZipMiddleware(Starlette(routes=routes), minimum_size=500, compresslevel=2)
-    return _StripeFaults(app, faults, "stripe", _answers(store))
-
-
-def _answers(store: StripeStore) -> Answers:
-    revoked = StripeFault(401, f"Expired API Key provided: {errors.masked(store.secret_key)}", code="api_key_expired")
-    rights = errors.forbidden(store.restricted_key, "rak_invoice_write", objects.ACCOUNT)
-    return {"revoked": (revoked.status, revoked.body), "read_only_licence": (rights.status, rights.body)}
-
-
-class _StripeFaults(FaultMiddleware):
-    """Injected statuses in Stripe's own words."""
-
-    async def _answer(self, fault: Fault, send: Send) -> None:
-        if fault.kind != "status" or fault.status == 502:
-            await super()._answer(fault, send)
-            return
-        if fault.status == 429:
-            told = errors.rate_limited("endpoint-rate")
-            told.headers["Retry-After"] = str(fault.retry_after)
-        elif fault.status == 409:
-            told = StripeFault(409, "This object cannot be accessed right now because another API request or Stripe process is "
-                               "currently accessing it.", code="lock_timeout")  # fmt: skip
-        else:
-            told = StripeFault(fault.status, "An unknown error occurred", type_="api_error")
-        body = _dump(told.body)
-        headers = {
-            "Content-Type": "application/json",
-            "Content-Length": str(len(body)),
-            "Request-Id": "req_injected",
-            **told.headers,
-        }
-        pairs = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
-        await send({"type": "http.response.start", "status": told.status, "headers": pairs})
-        await send({"type": "http.response.body", "body": body})
-
-
-class _Limiter:
-    """At most so many requests per endpoint in any one second."""
-
-    def __init__(self, per_second: int) -> None:
-        self._per_second = per_second
-        self._lock = threading.Lock()
-        self._seen: dict[str, deque[float]] = {}
-
-    def admit(self, endpoint: str) -> None:
-        """Raises the 429 of Stripe when the second is used up."""
-        with self._lock:
-            seen = self._seen.setdefault(endpoint, deque())
-            now = time.monotonic()
-            while seen and seen[0] <= now - 1:
-                seen.popleft()
-            if len(seen) >= self._per_second:
-                raise errors.rate_limited("endpoint-rate")
-            seen.append(now)
+    return StripeFaults(app, faults, store)
 
 
 Handler = Callable[[_Resource, Request], Awaitable[Json]]
@@ -148,7 +93,7 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 class _Server:
     """The endpoints of one account."""
 
-    def __init__(self, store: StripeStore, clock: Callable[[], datetime], limiter: _Limiter | None) -> None:
+    def __init__(self, store: StripeStore, clock: Callable[[], datetime], limiter: Limiter | None) -> None:
         self._store = store
         self._clock = clock
         self._limiter = limiter
@@ -297,8 +242,8 @@ class _Server:
             if known[0] != asked:
                 raise StripeFault(
                     400,
-                    f"Keys for idempotent requests can only be used with the same parameters they were first used with. Try using a key "
-                    f"other than '{key}' if you meant to execute a different request.",
+                    "Keys for idempotent requests can only be used with the same parameters they were first used with. "
+                    f"Try using a key other than '{key}' if you meant to execute a different request.",
                     type_="idempotency_error",
                 )
             headers["Idempotent-Replayed"] = "true"

@@ -45,7 +45,7 @@ class Catalogue(ObjectTable):
             self.save(customer)
             self.emit("customer.created", customer, at)
             for type_, value, status in tax_ids:
-                self.save(objects.tax_id(self.new_id("txi"), id_, second(at), type_, value, status))
+                self.save(objects.tax_id(self.new_id("txi"), id_, second(at), type_=type_, value=value, status=status))
             return id_
 
     def update_customer(self, id_: str, *, at: datetime, request: Json | None = None, **changes: Any) -> Json:

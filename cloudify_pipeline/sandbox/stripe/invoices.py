@@ -118,7 +118,7 @@ def snapshot(invoice: Json, customer: Json, tax_ids: Sequence[Json]) -> None:
     invoice["customer_tax_ids"] = [{"type": tax_id["type"], "value": tax_id["value"]} for tax_id in tax_ids]
 
 
-def line_item(id_: str, item: str, invoice: Json, line: Line, price: Json | None, subscription: str | None) -> Json:
+def line_item(id_: str, item: str, invoice: Json, line: Line, *, price: Json | None, subscription: str | None) -> Json:
     """A line without its discounts and taxes."""
     unit_amount = line.unit_amount if line.unit_amount is not None or price is None else Decimal(price["unit_amount_decimal"])
     quantity = Decimal(line.quantity)

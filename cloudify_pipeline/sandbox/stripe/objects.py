@@ -59,7 +59,7 @@ def customer(id_: str, created: int, **given: Any) -> Json:
     }
 
 
-def tax_id(id_: str, customer_id: str, created: int, type_: str, value: str, status: str) -> Json:
+def tax_id(id_: str, customer_id: str, created: int, *, type_: str, value: str, status: str) -> Json:
     """A customer's tax number; `status` is what the registry said: verified, unverified, pending or unavailable."""
     verified = status == "verified"
     return {

@@ -11,6 +11,8 @@ from cloudify_pipeline.sandbox.stripe.catalogue import Catalogue, second
 from cloudify_pipeline.sandbox.stripe.invoices import Line
 from cloudify_pipeline.sandbox.stripe.objects import Json
 
+SECRET_KEY = "sk_test_51NordlysSandboxSecretKey0001"
+RESTRICTED_KEY = "rk_test_51NordlysSandboxRestrictedKey0001"
 ALL_RIGHTS = frozenset(
     f"rak_{name}"
     for name in (
@@ -41,8 +43,8 @@ class StripeStore(Catalogue):
         self,
         path: Path | None = None,
         *,
-        secret_key: str = "sk_test_51NordlysSandboxSecretKey0001",
-        restricted_key: str = "rk_test_51NordlysSandboxRestrictedKey0001",
+        secret_key: str = SECRET_KEY,
+        restricted_key: str = RESTRICTED_KEY,
     ) -> None:
         super().__init__(path)
         self.secret_key = secret_key
@@ -69,6 +71,9 @@ class StripeStore(Catalogue):
         """
         with self.transaction():
             buyer = self.get("customer", customer)
+            if buyer["currency"] is None:
+                # Stripe ties a customer to the currency of the first invoice.
+                buyer = self.update_customer(customer, at=at, currency=currency)
             invoice = invoices.fresh(self.new_id("in"), second(at), buyer, currency)
             invoice.update(given)
             if days_until_due is not None:
@@ -79,7 +84,9 @@ class StripeStore(Catalogue):
                 details = {"metadata": {}, "subscription": subscription}
                 invoice["parent"] = {"quote_details": None, "subscription_details": details, "type": "subscription_details"}
             invoices.snapshot(invoice, buyer, self.tax_ids(customer))
-            self._write_lines(invoice, buyer, lines, tax_rates, discounts, shipping, subscription)
+            self._write_lines(
+                invoice, buyer, lines, tax_rates=tax_rates, discounts=discounts, shipping=shipping, subscription=subscription
+            )
             self.save(invoice)
             self.emit("invoice.created", invoice, at)
             return str(invoice["id"])
@@ -89,6 +96,7 @@ class StripeStore(Catalogue):
         invoice: Json,
         buyer: Json,
         lines: Sequence[Line],
+        *,
         tax_rates: Sequence[str],
         discounts: Sequence[str],
         shipping: int,
@@ -98,7 +106,7 @@ class StripeStore(Catalogue):
         for line in lines:
             price = self.get("price", line.price) if line.price else None
             item_id = self.new_id("ii")
-            item = invoices.line_item(self.new_id("il"), item_id, invoice, line, price, subscription)
+            item = invoices.line_item(self.new_id("il"), item_id, invoice, line, price=price, subscription=subscription)
             if item["description"] is None and item["pricing"]:
                 item["description"] = self.get("product", item["pricing"]["price_details"]["product"])["name"]
             own = [self._discount(coupon, invoice, item_id) for coupon in line.discounts]
@@ -201,13 +209,13 @@ class StripeStore(Catalogue):
 
     def void(self, id_: str, *, at: datetime) -> None:
         """Open or uncollectible → void."""
-        self._move(id_, ("open", "uncollectible"), "void", "voided_at", "invoice.voided", at)
+        self._move(id_, at, from_=("open", "uncollectible"), to="void", stamp="voided_at")
 
     def mark_uncollectible(self, id_: str, *, at: datetime) -> None:
         """Open → uncollectible; it can still be paid or voided."""
-        self._move(id_, ("open",), "uncollectible", "marked_uncollectible_at", "invoice.marked_uncollectible", at)
+        self._move(id_, at, from_=("open",), to="uncollectible", stamp="marked_uncollectible_at")
 
-    def _move(self, id_: str, from_: tuple[str, ...], to: str, stamp: str, type_: str, at: datetime) -> None:
+    def _move(self, id_: str, at: datetime, *, from_: tuple[str, ...], to: str, stamp: str) -> None:
         with self.transaction():
             invoice = self._in_state(id_, *from_)
             previous = {"status": invoice["status"]}
@@ -215,7 +223,7 @@ class StripeStore(Catalogue):
             invoice["status_transitions"][stamp] = second(at)
             self.save(invoice)
             self.emit("invoice.updated", invoice, at, previous=previous)
-            self.emit(type_, invoice, at)
+            self.emit(f"invoice.{stamp.removesuffix('_at')}", invoice, at)
 
     def update_invoice(self, id_: str, *, at: datetime, request: Json | None = None, **changes: Any) -> Json:
         """Replace fields of an invoice, and emit invoice.updated where something changed."""
@@ -238,7 +246,7 @@ class StripeStore(Catalogue):
         metadata: Mapping[str, str] | None = None,
         **given: Any,
     ) -> str:
-        """A payment without an invoice, of a customer or of a guest; `given` further fields, `status="failed"` for one that was declined."""
+        """A payment without an invoice, of a customer or of a guest; `given` sets further fields, such as `status="failed"`."""
         with self.transaction():
             buyer = self.get("customer", customer) if customer else None
             intent, id_ = self.new_id("pi"), self.new_id("ch")

@@ -1,0 +1,79 @@
+"""`cloudify status`: where every document stands."""
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any
+
+import typer
+
+from cloudify_pipeline.catalogue import entry
+from cloudify_pipeline.cli.names import Name, chosen, opening
+from cloudify_pipeline.cli.output import DONE, AsJson, document_name, local, money, say, show_json, table
+from cloudify_pipeline.control import status as control
+
+Find = Annotated[str | None, typer.Option("--find", help="Only documents whose id, number or customer contains this text.")]
+Limit = Annotated[int, typer.Option("--limit", min=1, help="Rows to show; --json lists all.")]
+
+
+def status(name: Name = None, find: Find = None, limit: Limit = 100, as_json: AsJson = False) -> int:
+    """Every document: state, ledger number, last attempt, reason."""
+    with opening(chosen(name)) as opened:
+        found = control.status(opened, find=find)
+    if as_json:
+        show_json(found)
+        return DONE
+    documents = found["documents"]
+    if not documents:
+        nothing = f"Nothing contains “{find}”." if find else "Nothing is known yet."
+        say(f"{nothing} Next: cloudify sync {found['connection']}")
+    else:
+        documents_table(f"Documents of {found['connection']}", documents[:limit])
+        if len(documents) > limit:
+            say(f"… and {len(documents) - limit} more; --limit shows more rows, --json lists all.")
+    say(counts_line(found["counts"]))
+    return DONE
+
+
+def documents_table(title: str, documents: Sequence[Mapping[str, Any]]) -> None:
+    """Documents as `status` lists them, newest first."""
+    table(
+        title,
+        ("Stripe", "Customer", "Ledger document", "Amount>", "State", "Tries>", "Last change", "Reason"),
+        (
+            (
+                row["stripe_number"] or row["stripe_id"],
+                row["customer"],
+                document_name(row["kind"], row["ledger_number"]),
+                money(row["total"], row["currency"]),
+                row["state"],
+                row["attempts"],
+                local(row["updated_at"]),
+                f"{row['error_code']}: {row['error']}" if row["error_code"] else "",
+            )
+            for row in documents
+        ),
+    )
+
+
+def reasons(title: str, documents: Sequence[Mapping[str, Any]]) -> None:
+    """Held and failed documents: what is wrong with each, and what to do."""
+    table(
+        title,
+        ("Stripe", "Customer", "Amount>", "State", "Code", "Reason", "What to do"),
+        (
+            (
+                row["stripe_number"] or row["stripe_id"],
+                row["customer"],
+                money(row["total"], row["currency"]),
+                row["state"],
+                row["error_code"],
+                row["error"],
+                entry(row["error_code"]).remedy if row["error_code"] else "",
+            )
+            for row in documents
+        ),
+    )
+
+
+def counts_line(counts: Mapping[str, int]) -> str:
+    """``booked 12 · held 2``: every state that occurs."""
+    return " · ".join(f"{state} {count}" for state, count in counts.items() if count) or "no documents"

@@ -1,0 +1,146 @@
+"""`cloudify sync`: the `sync` job, run here and recorded in Dagster like any other run."""
+
+import contextlib
+import logging
+import sys
+import warnings
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date
+from time import monotonic
+from typing import Annotated, Any
+
+import typer
+
+from cloudify_pipeline import errors
+from cloudify_pipeline.catalogue import entry
+from cloudify_pipeline.cli.names import chosen_and_records, documents_only, opening
+from cloudify_pipeline.cli.output import ATTENTION, DONE, FAILED, AsJson, console, say, show_error, show_json
+from cloudify_pipeline.cli.progress import watching
+from cloudify_pipeline.cli.status import counts_line, documents_table, reasons
+from cloudify_pipeline.control.outcome import Outcome, outcome
+from cloudify_pipeline.errors import PipelineError, SettingsError, SettingsProblem
+
+Words = Annotated[list[str] | None, typer.Argument(metavar="[NAME] [INVOICE]...", help="The connection, and which invoices.")]
+Since = Annotated[str | None, typer.Option("--since", metavar="DATE", help="Read Stripe from this day on: YYYY-MM-DD.")]
+Verbose = Annotated[bool, typer.Option("--verbose", help="Show Dagster's own log lines on stderr.")]
+
+_SHOWN = 25
+_STOPS_EVERYTHING = ("stripe", "plan")
+"""Steps without which no record can be attempted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Synced:
+    """A finished sync: what it did, and what its failed steps said."""
+
+    outcome: Outcome
+    failures: tuple[str, ...]
+    seconds: float
+
+    @property
+    def exit_code(self) -> int:
+        """As the interface has it."""
+        steps = {failure.split(":", 1)[0].split(".")[0] for failure in self.failures}
+        nothing_touched = not self.outcome.documents and not self.outcome.waiting_for_a_person
+        if steps & set(_STOPS_EVERYTHING) or (steps and nothing_touched):
+            return FAILED
+        return ATTENTION if steps or self.outcome.waiting_for_a_person else DONE
+
+
+def sync(words: Words = None, since: Since = None, verbose: Verbose = False, as_json: AsJson = False) -> int:
+    """Stripe to ledger, once for every invoice: a recorded Dagster run. Running it again posts nothing twice."""
+    name, ids = chosen_and_records(words or [])
+    synced = run_sync(name, documents_only(ids), since=_day(since), verbose=verbose, quiet=as_json)
+    if synced.exit_code == FAILED:
+        code, message = cause(synced.failures)
+        more = {"run_id": synced.outcome.run_id, "connection": name, "failures": list(synced.failures)}
+        show_error(code, message, entry(code).remedy, as_json=as_json, more=more)
+        return FAILED
+    if as_json:
+        show_json(document(synced))
+    else:
+        _show(synced)
+    return synced.exit_code
+
+
+def run_sync(
+    name: str, ids: Sequence[str] = (), *, since: str | None = None, verbose: bool = False, quiet: bool = False
+) -> Synced:
+    """Run the job for connection `name` and say what it did.
+
+    Raises:
+        SettingsError: the connection's settings are wrong; no run is started.
+        LogUnavailable: the posting log cannot be opened; no run is started.
+    """
+    with opening(name) as opened:
+        started = monotonic()
+        scope: dict[str, Any] = {"invoice_ids": list(ids)} if ids else {}
+        if since is not None:
+            scope["since"] = since
+        with _hushed(verbose=verbose), watching(quiet=quiet):
+            # Dagster takes seconds to import, and most commands never need it.
+            from cloudify_pipeline.orchestration.launch import run_job  # noqa: PLC0415
+
+            launched = run_job("sync", name, scope=scope or None, log_level="DEBUG" if verbose else "CRITICAL")
+        done = outcome(opened, launched.run_id, ids=ids)
+        return Synced(done, launched.failures, monotonic() - started)
+
+
+def document(synced: Synced) -> dict[str, Any]:
+    """The document of ``cloudify sync --json``."""
+    done = synced.outcome
+    return {
+        "connection": done.connection,
+        "run_id": done.run_id,
+        "counts": done.counts,
+        "ids": done.ids,
+        "documents": done.documents,
+        "failures": list(synced.failures),
+        "seconds": round(synced.seconds, 1),
+    }
+
+
+def _show(synced: Synced) -> None:
+    done = synced.outcome
+    brought = [row for row in done.documents if row["state"] in {"booked", "posted", "planned"}]
+    if brought:
+        documents_table(f"Brought by this run, {len(brought)} in all", brought[:_SHOWN])
+    troubled = [row for row in done.documents if row["state"] in {"held", "failed"}]
+    if troubled:
+        reasons("Held or failed in this run", troubled[:_SHOWN])
+    for failure in synced.failures:
+        console(sys.stderr).print(failure, style="red")
+    if not done.documents:
+        say("Nothing new.")
+    say(f"{done.connection}: {counts_line(done.counts)}")
+    say(f"Run {done.run_id}, {synced.seconds:.1f} s. Next: cloudify status {done.connection}")
+
+
+def _day(text: str | None) -> str | None:
+    if text is None:
+        return None
+    try:
+        return date.fromisoformat(text).isoformat()
+    except ValueError as error:
+        raise SettingsError("the call", [SettingsProblem("--since", text, "a day, as in 2026-11-01")]) from error
+
+
+def cause(failures: Sequence[str]) -> tuple[str, str]:
+    """The code and words of the first failed step; the error's class stands before its message."""
+    first = failures[0] if failures else "the run failed"
+    for name, kind in vars(errors).items():
+        marker = f"cloudify_pipeline.errors.{name}: "
+        if isinstance(kind, type) and issubclass(kind, PipelineError) and marker in first:
+            return kind.code, first.split(marker, 1)[1].strip()
+    return "E-INTERNAL", first
+
+
+@contextlib.contextmanager
+def _hushed(*, verbose: bool) -> Iterator[None]:
+    """Keep stdout for the command's own words: whatever a run prints goes to stderr, warnings only when wanted."""
+    with warnings.catch_warnings(), contextlib.redirect_stdout(sys.stderr):
+        if not verbose:
+            warnings.simplefilter("ignore")
+            logging.getLogger("alembic").setLevel(logging.WARNING)
+        yield

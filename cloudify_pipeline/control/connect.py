@@ -1,0 +1,212 @@
+"""Connect: whether both sides of a connection answer, who they are, what they may, and how to mend what is wrong."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from cloudify_pipeline.catalogue import entry
+from cloudify_pipeline.control.opened import OpenConnection
+from cloudify_pipeline.errors import RunStopped
+from cloudify_pipeline.ledgers.port import LedgerIdentity
+from cloudify_pipeline.posting.endings import RecordKind
+from cloudify_pipeline.stripe_source.limits import is_loopback
+from cloudify_pipeline.stripe_source.metadata import NEEDED_RIGHTS, check_rights
+
+Status = Literal["Connected", "Degraded", "Expired", "ReadOnlyLicence", "NotConnected"]
+Severity = Literal["error", "warning"]
+
+_STATUS: Mapping[str, Status] = {
+    "E-CONN-GRANT": "Expired",
+    "E-CONN-READONLY": "ReadOnlyLicence",
+    "E-CONN-ROLE": "Degraded",
+    "E-CONN-MODULE": "Degraded",
+}
+_WORST_LAST: tuple[Status, ...] = ("Connected", "Degraded", "ReadOnlyLicence", "Expired", "NotConnected")
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something wrong with one side (stripe, ledger), with what to do. A warning does not keep a run from working."""
+
+    side: Literal["stripe", "ledger"]
+    severity: Severity
+    code: str
+    message: str
+    remedy: str
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """One side: its status and what it told about itself (account or agreement, currency, rights)."""
+
+    status: Status
+    facts: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionReport:
+    """Both sides of a connection. `next_command` is what to run now; `bound` whether the books are pinned."""
+
+    connection: str
+    status: Status
+    stripe: Side
+    ledger: Side
+    bound: bool
+    findings: tuple[Finding, ...]
+    next_command: str
+
+    @property
+    def connected(self) -> bool:
+        """Nothing keeps a run from working."""
+        return not any(finding.severity == "error" for finding in self.findings)
+
+
+async def connect(opened: OpenConnection, *, rebind: bool = False) -> ConnectionReport:
+    """Ask both sides who they are, and bind the connection to the ledger's books at first contact.
+
+    `rebind` binds it to other books than before; that is refused once something was posted, because a customer number
+    of one agreement is another customer in the next.
+
+    Raises:
+        SettingsError: a secret has no value.
+    """
+    findings: list[Finding] = []
+    stripe = await _stripe(opened, findings)
+    identity = await _identify(opened, findings)
+    bound = _bind(opened, identity, findings, rebind=rebind) if identity is not None else False
+    _compare(opened, stripe, findings)
+    sides = {name: _status(findings, name) for name in ("stripe", "ledger")}
+    status = max(sides.values(), key=_WORST_LAST.index)
+    return ConnectionReport(
+        connection=opened.name,
+        status=status,
+        stripe=Side(sides["stripe"], stripe),
+        ledger=Side(sides["ledger"], _facts(identity) if identity else {}),
+        bound=bound,
+        findings=tuple(findings),
+        next_command=_next(opened, findings),
+    )
+
+
+async def _stripe(opened: OpenConnection, findings: list[Finding]) -> dict[str, str]:
+    key = opened.settings.stripe.api_key.reveal("stripe.api_key")
+    facts = {"key": _kind_of_key(key)}
+    try:
+        async with opened.stripe() as reader:
+            rights = await check_rights(reader)
+    except RunStopped as stopped:
+        findings.append(_finding("stripe", "error", stopped.code, stopped.message))
+        return facts
+    account = rights.account
+    facts |= {"mode": "live" if account.livemode else "test"}
+    facts |= {
+        name: value for name, value in (("account", account.id), ("name", account.name), ("country", account.country)) if value
+    }
+    for right in rights.refused:
+        words = f"the key may not read {right.resource}: {right.why}"
+        findings.append(_finding("stripe", "error", "E-CONN-ROLE", words))
+    writes = _writes(opened)
+    if opened.may_write and writes and key.startswith("rk_"):
+        facts["needs to write"] = f"{' and '.join(writes)} (a key does not tell whether it may)"
+    return facts
+
+
+def _writes(opened: OpenConnection) -> list[str]:
+    """The write rights that these settings need in Stripe."""
+    numbers = opened.settings.customers.number
+    wanted = {
+        "Invoices": opened.settings.invoices.write_back,
+        "Customers": numbers.source == "ledger" and numbers.store_in is not None,
+    }
+    return [right.resource for right in NEEDED_RIGHTS if right.access == "write" and wanted.get(right.resource, True)]
+
+
+async def _identify(opened: OpenConnection, findings: list[Finding]) -> LedgerIdentity | None:
+    try:
+        async with opened.ledger() as ledger:
+            identity = await ledger.identify()
+    except RunStopped as stopped:
+        findings.append(_finding("ledger", "error", stopped.code, stopped.message))
+        return None
+    if not identity.can_write:
+        severity: Severity = "error" if opened.may_write else "warning"
+        words = f"{identity.company} (agreement {identity.agreement}) may only be read"
+        findings.append(_finding("ledger", severity, "E-CONN-READONLY", words))
+    return identity
+
+
+def _bind(opened: OpenConnection, identity: LedgerIdentity, findings: list[Finding], *, rebind: bool) -> bool:
+    """Whether the connection is bound to these books now."""
+    pinned = opened.pinned_agreement
+    before = opened.log.binding(opened.name)
+    expected = pinned or (before["agreement"] if before else None)
+    if expected is None or expected == identity.agreement:
+        if before is None:
+            opened.log.bind(opened.name, identity, opened.clock())
+        return True
+    where = "by agreement_number in its file" if pinned else "since the first contact"
+    words = (
+        f"connection {opened.name} is bound to agreement {expected} {where}; these tokens are for {identity.agreement} "
+        f"({identity.company})"
+    )
+    if not rebind or pinned:
+        remedy = "Correct agreement_number in the file." if pinned else None
+        findings.append(_finding("ledger", "error", "E-CONN-AGREEMENT", words, remedy))
+        return False
+    kinds: tuple[RecordKind, ...] = ("document", "customer", "product")
+    if any(opened.log.identities(opened.name, kind) for kind in kinds):
+        remedy = (
+            "Give the other books a connection of their own: copy the file under a new name, "
+            "with another customers.number.store_in."
+        )
+        findings.append(_finding("ledger", "error", "E-CONN-AGREEMENT", f"{words}; it has posted there already", remedy))
+        return False
+    opened.log.bind(opened.name, identity, opened.clock())
+    return True
+
+
+def _compare(opened: OpenConnection, stripe: Mapping[str, str], findings: list[Finding]) -> None:
+    """Test data has no place in real books (product.md V-37)."""
+    section = getattr(opened.settings, opened.settings.ledger, None)
+    base = str(getattr(section, "api_base", ""))
+    if (stripe.get("mode") or stripe["key"]).endswith("test") and base and not is_loopback(base):
+        words = f"the Stripe key is a test key, but {base} is the real ledger: test invoices would be booked in real books"
+        remedy = "Use a live key, or the tokens of a trial agreement; leave write_mode at dry_run until then."
+        findings.append(_finding("stripe", "warning", "E-CONN-AGREEMENT", words, remedy))
+
+
+def _finding(
+    side: Literal["stripe", "ledger"], severity: Severity, code: str, message: str, remedy: str | None = None
+) -> Finding:
+    return Finding(side, severity, code, message, remedy or entry(code).remedy)
+
+
+def _status(findings: list[Finding], side: str) -> Status:
+    statuses = [_STATUS.get(one.code, "NotConnected") for one in findings if one.side == side and one.severity == "error"]
+    if any(one.side == side and one.code == "E-CONN-READONLY" for one in findings):
+        statuses.append("ReadOnlyLicence")
+    return max(statuses, key=_WORST_LAST.index, default="Connected")
+
+
+def _facts(identity: LedgerIdentity) -> dict[str, str]:
+    return {
+        "agreement": identity.agreement,
+        "company": identity.company,
+        "currency": identity.base_currency,
+        "user": identity.user,
+        "may write": "yes" if identity.can_write else "no",
+        **identity.details,
+    }
+
+
+def _kind_of_key(key: str) -> str:
+    """What the key's own prefix says; no other part of it is shown."""
+    kinds = {"sk": "secret key", "rk": "restricted key", "pk": "publishable key"}
+    kind, _, rest = key.partition("_")
+    return f"{kinds.get(kind, 'key of an unknown kind')}, {'test' if rest.startswith('test') else 'live'}"
+
+
+def _next(opened: OpenConnection, findings: list[Finding]) -> str:
+    if any(finding.severity == "error" for finding in findings):
+        return f"cloudify connect {opened.name}"
+    return f"cloudify check {opened.name}"

@@ -1,0 +1,37 @@
+"""What one run did: the documents it touched, and where the connection stands after it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from cloudify_pipeline.control.opened import OpenConnection
+from cloudify_pipeline.control.status import status
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """`documents` are those that this run touched, as `status` shows them; `counts` are of the whole connection."""
+
+    connection: str
+    run_id: str
+    counts: Mapping[str, int]
+    documents: tuple[Mapping[str, Any], ...]
+    waiting_for_a_person: int
+    """Held or failed documents: of those the run was asked for, else of the whole connection."""
+
+    @property
+    def ids(self) -> list[str]:
+        """Stripe ids of the touched documents."""
+        return [row["stripe_id"] for row in self.documents]
+
+
+def outcome(opened: OpenConnection, run_id: str, *, ids: Sequence[str] = ()) -> Outcome:
+    """What run `run_id` did; `ids` are the records it was limited to."""
+    touched = {row["stripe_id"] for row in opened.log.records(opened.name) if row["run_id"] == run_id}
+    whole = status(opened)
+    asked = set(ids)
+    waiting = [
+        row for row in whole["documents"] if row["state"] in {"held", "failed"} and (not asked or row["stripe_id"] in asked)
+    ]
+    documents = tuple(row for row in whole["documents"] if row["stripe_id"] in touched)
+    return Outcome(opened.name, run_id, whole["counts"], documents, len(waiting))

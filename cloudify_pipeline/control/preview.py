@@ -1,0 +1,247 @@
+"""Preview: the exact requests a sync would send, with predicted totals and problems. Nothing but GET is sent.
+
+Staged plans and the posting log stay as they are; staging itself is filled only where it lacks what is asked for.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+
+from cloudify_pipeline.accounting.chart import Number
+from cloudify_pipeline.control.causes import Cause, causes
+from cloudify_pipeline.control.opened import OpenConnection, check_books
+from cloudify_pipeline.control.planner import Planned, plan_connection
+from cloudify_pipeline.control.sync import stage
+from cloudify_pipeline.ledgers.port import CustomerWrite, Ledger, ProductWrite, Write
+from cloudify_pipeline.planning.plans import Hold, PlannedCustomer, PlannedDocument, PlannedProduct, Skip
+from cloudify_pipeline.posting.log.store import Identity
+
+_UNKNOWN = (111_111_111, 222_222_222)
+"""Two numbers that differ in every digit: where the bodies made with them differ stands a number nobody knows yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One write as a sync would send it. `body` is its exact JSON text, but for numbers that are given at creation."""
+
+    operation: str
+    about: str
+    method: str
+    path: str
+    body: str
+
+
+@dataclass(frozen=True, slots=True)
+class PreviewedDocument:
+    """One document that would be created; amounts in its currency. `stands`: it is in the ledger already, nothing is sent."""
+
+    stripe_id: str
+    stripe_number: str | None
+    kind: str
+    customer: str
+    rule: str
+    date: date
+    currency: str
+    net: Decimal
+    vat: Decimal
+    gross: Decimal
+    stripe_total: Decimal
+    stands: str | None
+    requests: tuple[Request, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PreviewedParty:
+    """A customer or product of the documents: used as it is, updated or created."""
+
+    stripe_id: str
+    action: str
+    number: Number | None
+    name: str
+    requests: tuple[Request, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What a sync would do now. `problems` are the held records; `writes` the calls it would make to the ledger."""
+
+    connection: str
+    write_mode: str
+    customers: tuple[PreviewedParty, ...]
+    products: tuple[PreviewedParty, ...]
+    documents: tuple[PreviewedDocument, ...]
+    problems: tuple[Cause, ...]
+    counts: dict[str, int]
+    writes: int
+    reads: int
+    unknown_ids: tuple[str, ...]
+
+
+async def preview(opened: OpenConnection, *, ids: Sequence[str] = (), sample: int | None = None) -> Preview:
+    """What a sync would send: for `ids` only when they are named, the newest `sample` documents when it is given.
+
+    Raises:
+        NotAuthorised: a token or key is refused, or they are for other books.
+        Unreachable: Stripe or the ledger does not answer.
+    """
+    await fill(opened, ids)
+    async with opened.ledger() as ledger:
+        await check_books(opened, ledger)
+        planned = await plan_connection(opened, ledger, ids=ids or None)
+        return await _Previewer(opened, ledger, planned).preview(ids, sample)
+
+
+async def fill(opened: OpenConnection, ids: Sequence[str] = ()) -> None:
+    """Read Stripe into staging where it is empty or lacks one of `ids`."""
+    if not opened.staging.candidates() and not opened.staging.summary("invoice").rows:
+        await stage(opened)
+    missing = [one for one in ids if not _staged(opened, one)]
+    if missing:
+        await stage(opened, ids=missing)
+
+
+def _staged(opened: OpenConnection, stripe_id: str) -> bool:
+    return bool(opened.staging.objects("invoice" if stripe_id.startswith("in_") else "charge", [stripe_id]))
+
+
+class _Previewer:
+    def __init__(self, opened: OpenConnection, ledger: Ledger, planned: Planned) -> None:
+        self._opened = opened
+        self._ledger = ledger
+        self._planned = planned
+
+    async def preview(self, ids: Sequence[str], sample: int | None) -> Preview:
+        plans = list(self._planned.documents.values())
+        chosen = [plan for plan in plans if isinstance(plan, PlannedDocument)]
+        standing = self._opened.log.identities(self._opened.name, "document", [plan.stripe_id for plan in chosen])
+        if sample is not None:
+            chosen = chosen[-sample:] if sample else []
+        documents = [self._document(plan, standing.get(plan.stripe_id)) for plan in chosen]
+        needed = None if sample is None else _parties(chosen)
+        customers = [await self._customer(p) for p in self._customers() if needed is None or p.stripe_id in needed]
+        products = [await self._product(p) for p in self._products() if needed is None or p.stripe_id in needed]
+        skipped = sum(isinstance(plan, Skip) for plan in plans)
+        return Preview(
+            connection=self._opened.name,
+            write_mode=self._opened.settings.write_mode,
+            customers=tuple(customers),
+            products=tuple(products),
+            documents=tuple(documents),
+            problems=causes(self._opened, self._planned),
+            counts={
+                "planned": sum(isinstance(plan, PlannedDocument) for plan in plans),
+                "held": sum(isinstance(plan, Hold) for plan in plans),
+                "skipped": skipped,
+                "already in the ledger": self._planned.settled,
+                "waiting": self._planned.waiting,
+            },
+            writes=sum(len(one.requests) for several in (customers, products, documents) for one in several),
+            reads=self._ledger.requests.reads,
+            unknown_ids=tuple(one for one in ids if one not in self._planned.documents),
+        )
+
+    def _customers(self) -> list[PlannedCustomer]:
+        return [plan for plan in self._planned.customers.values() if isinstance(plan, PlannedCustomer)]
+
+    def _products(self) -> list[PlannedProduct]:
+        return [plan for plan in self._planned.products.values() if isinstance(plan, PlannedProduct)]
+
+    def _document(self, plan: PlannedDocument, standing: Identity | None) -> PreviewedDocument:
+        document = plan.document
+        stands = f"{(standing.ledger_kind or '').replace('_', ' ')} {standing.number}".strip() if standing else None
+        return PreviewedDocument(
+            stripe_id=document.stripe_id,
+            stripe_number=document.stripe_number,
+            kind=document.kind,
+            customer=str(document.fields.get("recipient.name", "")),
+            rule=plan.rule,
+            date=document.date,
+            currency=document.currency.upper(),
+            net=document.predicted.net,
+            vat=document.predicted.vat,
+            gross=document.predicted.gross,
+            stripe_total=document.stripe_total,
+            stands=stands,
+            requests=() if stands else tuple(self._document_requests(plan)),
+        )
+
+    def _document_requests(self, plan: PlannedDocument) -> list[Request]:
+        document = plan.document
+        products = {p.stripe_id: p.number for p in self._products()}
+        stripe_id = document.customer.stripe_id or ""
+        number = document.customer.number or self._customer_number(stripe_id)
+        drafts = [self._ledger.create_document(document, number or unknown, products) for unknown in _UNKNOWN]
+        requests = [_request(drafts[0], drafts[1], f"number given at creation of {stripe_id}")]
+        if document.kind == "booked_invoice":
+            books = [self._ledger.book_document(one, key=document.key, send_by=document.send_by) for one in _UNKNOWN]
+            requests.append(_request(books[0], books[1], "number given to the draft"))
+        return requests
+
+    def _customer_number(self, stripe_id: str) -> Number | None:
+        planned = self._planned.customers.get(stripe_id)
+        return planned.number if isinstance(planned, PlannedCustomer) else None
+
+    async def _customer(self, plan: PlannedCustomer) -> PreviewedParty:
+        write: Write | None = None
+        if plan.action == "create":
+            write = self._ledger.create_customer(
+                CustomerWrite(
+                    plan.stripe_id, plan.number, plan.name, plan.currency, plan.group, plan.payment_terms, plan.vat_zone,
+                    plan.layout, plan.fields,
+                )
+            )  # fmt: skip
+        elif plan.action == "update" and plan.number is not None:
+            write = await self._ledger.update_customer(plan.number, plan.fields, key=f"customer:{plan.stripe_id}")
+        return PreviewedParty(plan.stripe_id, plan.action, plan.number, plan.name, _requests(write))
+
+    async def _product(self, plan: PlannedProduct) -> PreviewedParty:
+        write: Write | None = None
+        if plan.action == "create":
+            write = self._ledger.create_product(
+                ProductWrite(plan.stripe_id, plan.number, plan.name, plan.group, plan.unit, plan.fields)
+            )
+        elif plan.action == "update":
+            write = await self._ledger.update_product(plan.number, plan.fields, key=f"product:{plan.stripe_id}")
+        return PreviewedParty(plan.stripe_id, plan.action, plan.number, plan.name, _requests(write))
+
+
+def _parties(plans: Sequence[PlannedDocument]) -> set[str]:
+    """The Stripe customers and products that some documents name."""
+    customers = {plan.document.customer.stripe_id for plan in plans}
+    products = {line.product.stripe_id for plan in plans for line in plan.document.lines if line.product}
+    return {one for one in customers | products if one}
+
+
+def _requests(write: Write | None) -> tuple[Request, ...]:
+    return () if write is None else (_request(write, write, ""),)
+
+
+def _request(one: Write, other: Write, unknown: str) -> Request:
+    """The request, with `unknown` in words wherever the two writes differ."""
+    return Request(
+        one.operation,
+        one.key,
+        one.method,
+        _differences_named(one.path, other.path, unknown, quoted=False),
+        _differences_named(one.body.decode(), other.body.decode(), unknown, quoted=True),
+    )
+
+
+def _differences_named(one: str, other: str, name: str, *, quoted: bool) -> str:
+    if one == other:
+        return one
+    parts: list[str] = []
+    place = 0
+    while place < len(one):
+        end = place
+        while end < len(one) and one[end] != other[end]:
+            end += 1
+        if end > place:
+            inside_text = not quoted or one[place - 1] == '"'
+            parts.append(f"<{name}>" if inside_text else f'"<{name}>"')
+        else:
+            parts.append(one[end])
+            end += 1
+        place = end
+    return "".join(parts)

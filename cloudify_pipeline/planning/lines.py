@@ -1,0 +1,188 @@
+"""The lines of a document: ledger products, texts, VAT rates, and totals that are Stripe's or a reason why not."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
+from typing import Any
+
+from cloudify_pipeline.accounting.chart import Chart, Number
+from cloudify_pipeline.accounting.documents import FieldValue, ProductRef, SalesLine, Totals
+from cloudify_pipeline.accounting.money import round_half_up
+from cloudify_pipeline.accounting.parties import LedgerRecord
+from cloudify_pipeline.errors import Problem
+from cloudify_pipeline.mapping.apply import map_record
+from cloudify_pipeline.mapping.compile import CompiledMappings
+from cloudify_pipeline.mapping.lineage import Lineage
+from cloudify_pipeline.mapping.texts import clean_text
+from cloudify_pipeline.planning.plans import Evidence, Hold, PlannedProduct
+from cloudify_pipeline.planning.prices import PricedLine, price_lines, stripe_totals
+from cloudify_pipeline.planning.records import ChargeRecord, InvoiceRecord, Record, id_of
+from cloudify_pipeline.planning.totals import predict, rate_problem, rated, total_problem, vat_problem
+from cloudify_pipeline.settings.models import ConnectionSettings
+
+_LINES = "lines."
+
+
+@dataclass(frozen=True, slots=True)
+class Priced:
+    """Lines whose predicted gross is Stripe's total."""
+
+    lines: tuple[SalesLine, ...]
+    predicted: Totals
+    stripe_total: Decimal
+
+
+@dataclass(slots=True)
+class LinePlanner:
+    """Plans the lines of one record. `evidence` and `lineage` tell afterwards why they are as they are, also of a failure."""
+
+    record: Record
+    settings: ConnectionSettings
+    mappings: CompiledMappings
+    chart: Chart
+    products: Mapping[str, PlannedProduct | Hold]
+    numbered: Mapping[str, LedgerRecord]
+    evidence: list[Evidence] = field(default_factory=list)
+    lineage: list[Lineage] = field(default_factory=list)
+    groups: dict[str, Number] = field(default_factory=dict)
+
+    def plan(self, zone: Number) -> Priced | Problem:
+        """The lines in VAT zone `zone`."""
+        record = self.record
+        stripe = stripe_totals(record) if isinstance(record, InvoiceRecord) else None
+        if isinstance(stripe, Problem):
+            return stripe
+        priced = price_lines(record, discounts=self.settings.invoices.discounts)
+        if isinstance(priced, Problem):
+            return priced
+        plain: list[SalesLine] = []
+        for index, source in enumerate(priced):
+            line = self._line(index, source)
+            if isinstance(line, Problem):
+                return line
+            plain.append(line)
+        lines = rated(plain, self.chart, zone, self.groups)
+        if isinstance(lines, Problem):
+            return lines
+        if isinstance(record, ChargeRecord):
+            lines = tuple(self._without_vat(line) for line in lines)
+        for line, source in zip(lines, priced, strict=True):
+            problem = rate_problem(line, source.tax_rate)
+            if problem is not None:
+                return problem
+        return self._compared(lines, priced, stripe, zone)
+
+    def _compared(
+        self, lines: tuple[SalesLine, ...], priced: tuple[PricedLine, ...], stripe: Totals | None, zone: Number
+    ) -> Priced | Problem:
+        """The lines with a correction where one is allowed; a problem when the ledger's total would not be Stripe's."""
+        currency, predicted = self.record.currency, predict(lines)
+        if stripe is None:
+            stripe = Totals(self.record.total - predicted.vat, predicted.vat, self.record.total)
+        problem = total_problem(predicted, stripe, currency) or vat_problem(lines, _stripe_vat(priced), currency)
+        if problem is not None:
+            correction = self._correction(stripe.gross - predicted.gross, zone)
+            if correction is None:
+                return problem
+            lines = (*lines, correction)
+            predicted = predict(lines)
+            self._note("rounding", str(correction.net), "products.rounding_product", {"without": problem.message})
+        inputs = {"net": str(predicted.net), "vat": str(predicted.vat), "stripe_vat": str(stripe.vat)}
+        self._note("totals", str(predicted.gross), "predicted gross is Stripe's total", inputs)
+        return Priced(lines, predicted, stripe.gross)
+
+    def _correction(self, difference: Decimal, zone: Number) -> SalesLine | None:
+        """A line without VAT that makes the total Stripe's, where settings and chart allow one."""
+        number = self.settings.products.rounding_product
+        record = self.numbered.get(number) if number is not None else None
+        if record is None or record.barred or record.group is None or difference == 0:
+            return None
+        if abs(difference) > self.settings.invoices.rounding.tolerance or self.chart.vat_rate(record.group, zone) != 0:
+            return None
+        sign = Decimal(1) if difference > 0 else Decimal(-1)
+        return SalesLine("Rounding", ProductRef(number), sign, abs(difference), net=difference)
+
+    def _line(self, index: int, line: PricedLine) -> SalesLine | Problem:
+        self.evidence += [replace(one, inputs={"line": str(index + 1), **one.inputs}) for one in line.evidence]
+        text, _ = clean_text(line.description, None, single_line=False)
+        fields: dict[str, FieldValue] = {}
+        if isinstance(self.record, InvoiceRecord) and line.role == "line" and line.raw is not None:
+            mapped = self._mapped(self.record, index, line.raw)
+            if isinstance(mapped, Problem):
+                return mapped
+            text = str(mapped.pop("description", "") or text)
+            fields = mapped
+        if line.in_words:
+            text = f"{text} ({line.in_words})"
+        if line.net == 0:
+            return SalesLine(text, stripe_line_id=line.stripe_line_id)
+        product = self._product(line)
+        if isinstance(product, Problem):
+            return product
+        return SalesLine(
+            description=text,
+            product=product,
+            quantity=line.quantity,
+            unit_price=line.unit_price,
+            net=line.net,
+            stripe_line_id=line.stripe_line_id,
+            fields=fields,
+        )
+
+    def _mapped(self, record: InvoiceRecord, index: int, line: Mapping[str, Any]) -> dict[str, FieldValue] | Problem:
+        details = (line.get("pricing") or {}).get("price_details") or {}
+        product = record.products.get(id_of(details.get("product")) or "")
+        price = record.prices.get(id_of(details.get("price")) or "")
+        mapped = map_record(self.mappings, {**line, "product": product, "price": price})
+        if mapped.problems:
+            return mapped.problems[0]
+        self.lineage += [replace(one, target=f"lines[{index}].{one.target.removeprefix(_LINES)}") for one in mapped.lineage]
+        return {path.removeprefix(_LINES): value for path, value in sorted(mapped.values.items())}
+
+    def _product(self, line: PricedLine) -> ProductRef | Problem:
+        if line.product is None:
+            if line.role == "discount":
+                return self._named("discount_product", self.settings.products.discount_product, "E-DISCOUNT-PRODUCT", line)
+            return self._named("no_product", self.settings.products.no_product, "E-PROD-NONE", line)
+        planned = self.products.get(line.product)
+        if isinstance(planned, PlannedProduct):
+            self.groups[planned.number] = planned.group
+            return ProductRef(planned.number, line.product)
+        why = f"is held: {planned.problem}" if planned is not None else "is not staged"
+        message = f"product {line.product} of line {line.description!r} {why}"
+        return Problem("E-DEPENDENCY", message, field="lines.product", found=line.product)
+
+    def _named(self, setting: str, number: str | None, code: str, line: PricedLine) -> ProductRef | Problem:
+        """The ledger product that the settings name for lines without one of their own."""
+        where = f"products.{setting}"
+        if number is None:
+            return Problem(code, f"line {line.description!r} names no product, and {where} is not set", field=where)
+        record = self.numbered.get(number)
+        if record is None:
+            return Problem("E-REFERENCE", f"{where}: {number} does not exist in the ledger", field=where, found=number)
+        if record.barred:
+            return Problem("E-PROD-BARRED", f"{where}: {number} is barred in the ledger", field=where, found=number)
+        if record.group is None:
+            return Problem("E-PROD-GROUP", f"{where}: {number} has no product group in the ledger", field=where, found=number)
+        self.groups[number] = record.group
+        self._note("product", number, where, {"line": line.description})
+        return ProductRef(number)
+
+    def _without_vat(self, line: SalesLine) -> SalesLine:
+        """A payment states no VAT: what was paid holds it, so its net is the amount without the ledger's rate."""
+        net = round_half_up(line.net * 100 / (100 + line.vat_rate))
+        self._note("rounding", str(net), "VAT inside the payment", {"paid": str(line.net), "rate": str(line.vat_rate)})
+        return replace(line, net=net, unit_price=abs(net))
+
+    def _note(self, decision: str, outcome: str, rule: str, inputs: Mapping[str, str]) -> None:
+        self.evidence.append(Evidence(decision, outcome, rule, dict(inputs)))
+
+
+def _stripe_vat(priced: tuple[PricedLine, ...]) -> dict[Decimal, Decimal]:
+    """Stripe's VAT per rate; nothing where a rate is not known, since its tax could belong to any."""
+    sums: dict[Decimal, Decimal] = {}
+    for line in priced:
+        if line.tax_rate is None:
+            return {}
+        sums[line.tax_rate] = sums.get(line.tax_rate, Decimal(0)) + line.tax_amount
+    return sums

@@ -1,0 +1,163 @@
+"""Loads a connection file: every mistake in it at once, each with its key, its line, what stood there and what is allowed.
+
+``customers.fields``, ``products.fields`` and ``invoices.fields`` are merged over the ledger's pre-mapped sets, target by
+target; ``fields: {target: null}`` removes a pre-mapped one. Keys of ``invoices.fields`` that begin with ``lines.`` belong to
+the lines and read the Stripe line; the others belong to the document and read the Stripe invoice.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from cloudify_pipeline.errors import SettingsError, SettingsProblem
+from cloudify_pipeline.mapping.compile import CompiledMappings, compile_mappings
+from cloudify_pipeline.mapping.fields import FieldCatalogue
+from cloudify_pipeline.settings.messages import check_shape
+from cloudify_pipeline.settings.models import ConnectionSettings
+from cloudify_pipeline.settings.rules import Finding, Seen, check_rules
+from cloudify_pipeline.settings.source import key_lines, read_file
+from cloudify_pipeline.settings.unbuilt import written_unbuilt
+
+_LINES = "lines."
+
+
+@dataclass(frozen=True, slots=True)
+class Catalogues:
+    """What can be mapped. `ledger` and `stripe` by section; `premapped` is what is mapped when the file says nothing.
+
+    Sections: customers, products and documents (with the lines' fields below ``lines.``) of the ledger; customers,
+    products, invoices, lines and charges of Stripe.
+    """
+
+    ledger: Mapping[str, FieldCatalogue]
+    premapped: Mapping[str, Mapping[str, Any]]
+    stripe: Mapping[str, FieldCatalogue]
+
+
+@dataclass(frozen=True, slots=True)
+class Mappings:
+    """The compiled mappings of a connection. `charges` fills the document of a payment without an invoice."""
+
+    customers: CompiledMappings = CompiledMappings()
+    products: CompiledMappings = CompiledMappings()
+    documents: CompiledMappings = CompiledMappings()
+    lines: CompiledMappings = CompiledMappings()
+    charges: CompiledMappings = CompiledMappings()
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedConnection:
+    """A connection file that was checked. `hash` names the effective settings; no secret's value is in it.
+
+    `written` is the file as it stands, for telling what was written from what is a default.
+    """
+
+    name: str
+    path: Path
+    settings: ConnectionSettings
+    mappings: Mappings = Mappings()
+    warnings: tuple[str, ...] = ()
+    hash: str = ""
+    written: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+
+def load_settings(path: Path, *, catalogues: Catalogues | None) -> LoadedConnection:
+    """Load and check the file at `path`. Without `catalogues`, match pairs and mappings are not checked.
+
+    Secrets are not read: whether their variables and files exist is seen when they are used.
+
+    Raises:
+        SettingsError: with all problems of the file.
+    """
+    written = read_file(path)
+    problems = written_unbuilt(written)
+    settings = check_shape(written, problems)
+    if settings is None:
+        raise _error(path, problems)
+    findings = check_rules(Seen(settings, written, catalogues))
+    problems += [SettingsProblem(found.key, found.found, found.allowed) for found in findings if found.refused]
+    mappings = _mappings(settings, catalogues, problems) if catalogues else Mappings()
+    if problems:
+        raise _error(path, problems)
+    warnings = _warnings(findings, mappings)
+    return LoadedConnection(path.stem, path, settings, mappings, warnings, settings_hash(settings), written)
+
+
+def settings_hash(settings: ConnectionSettings) -> str:
+    """SHA-256 of the effective settings as canonical JSON: equal settings, equal hash, however they were written."""
+    content = settings.model_dump(mode="json", by_alias=True)
+    canonical = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=str)
+    return hashlib.sha256(canonical.encode("utf-8", "backslashreplace")).hexdigest()
+
+
+def _warnings(findings: list[Finding], mappings: Mappings) -> tuple[str, ...]:
+    odd = [f"{found.key}: {found.allowed}" for found in findings if not found.refused]
+    compiled = (mappings.customers, mappings.products, mappings.documents, mappings.lines)
+    return (*odd, *(warning for one in compiled for warning in one.warnings))
+
+
+def _error(path: Path, problems: list[SettingsProblem]) -> SettingsError:
+    """All problems, each with the line of its key, or of the nearest key above it that is written."""
+    lines = key_lines(path)
+    placed = []
+    for problem in dict.fromkeys(problems):
+        key = problem.key
+        while key and key not in lines:
+            key = key[: max(key.rfind("."), key.rfind("["), 0)]
+        where = f"{problem.key} (line {lines[key]})" if key else problem.key
+        placed.append(SettingsProblem(where, problem.found, problem.allowed))
+    return SettingsError(path.name, placed)
+
+
+def _mappings(settings: ConnectionSettings, catalogues: Catalogues, problems: list[SettingsProblem]) -> Mappings:
+    header, lines = _divided(settings.invoices.fields)
+    ledger, stripe, premapped = catalogues.ledger, catalogues.stripe, catalogues.premapped
+    document_targets, line_targets = _targets(ledger["documents"])
+
+    def compiled(kind: str, written: Mapping[str, Any], targets: FieldCatalogue, source: str, where: str) -> CompiledMappings:
+        try:
+            return compile_mappings(
+                written, premapped=premapped.get(kind, {}), targets=targets, sources=stripe[source], where=where
+            )
+        except SettingsError as error:
+            problems.extend(error.problems)
+            return CompiledMappings()
+
+    return Mappings(
+        customers=compiled("customers", settings.customers.fields, ledger["customers"], "customers", "customers.fields"),
+        products=compiled("products", settings.products.fields, ledger["products"], "products", "products.fields"),
+        documents=compiled("documents", header, document_targets, "invoices", "invoices.fields"),
+        lines=compiled("lines", lines, line_targets, "lines", "invoices.fields.lines"),
+        charges=_charges(header, document_targets, catalogues),
+    )
+
+
+def _charges(header: Mapping[str, Any], targets: FieldCatalogue, catalogues: Catalogues) -> CompiledMappings:
+    """The pre-mapped set of charges, and those written document fields that a charge can fill too (metadata, constants)."""
+    sources = catalogues.stripe.get("charges")
+    if sources is None or "charges" not in catalogues.premapped:
+        return CompiledMappings()
+    fitting = {}
+    for target, mapping in header.items():
+        try:
+            compile_mappings({target: mapping}, premapped={}, targets=targets, sources=sources, where="invoices.fields")
+        except SettingsError:
+            # The mapping is about invoices alone; for a charge the pre-mapped one stays.
+            continue
+        fitting[target] = mapping
+    premapped = catalogues.premapped["charges"]
+    return compile_mappings(fitting, premapped=premapped, targets=targets, sources=sources, where="invoices.fields")
+
+
+def _divided(fields: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    header = {key: value for key, value in fields.items() if not key.startswith(_LINES)}
+    return header, {key.removeprefix(_LINES): value for key, value in fields.items() if key.startswith(_LINES)}
+
+
+def _targets(documents: FieldCatalogue) -> tuple[FieldCatalogue, FieldCatalogue]:
+    header = [one for path, one in documents.items() if not path.startswith(_LINES)]
+    lines = [replace(one, path=path.removeprefix(_LINES)) for path, one in documents.items() if path.startswith(_LINES)]
+    return FieldCatalogue(documents.name, header), FieldCatalogue(f"{documents.name} line", lines)

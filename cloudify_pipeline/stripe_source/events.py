@@ -1,0 +1,125 @@
+"""Stripe's events, read as one thing only: the id of an object that has changed, or is gone, or was sent.
+
+An event's own copy of the object has the API version of the account's default, so it is never staged (the object is read
+again at the pinned version).
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any, get_args
+
+import msgspec
+
+from cloudify_pipeline.stripe_objects import Kind
+from cloudify_pipeline.stripe_source.client import Page, Params, RequestRefused, StripeReader
+
+KEPT = timedelta(days=30)
+"""How far back Stripe lists events."""
+
+SENT = "invoice.sent"
+
+# Two lists, because Stripe takes at most twenty types in one request.
+DOCUMENT_TYPES = (
+    "invoice.created", "invoice.updated", "invoice.finalized", "invoice.paid", SENT, "invoice.voided",
+    "invoice.marked_uncollectible", "invoice.overpaid", "invoice.deleted", "invoice_payment.paid",
+    "charge.succeeded", "charge.updated", "charge.refunded",
+)  # fmt: skip
+PARTY_TYPES = (
+    "customer.created", "customer.updated", "customer.deleted", "customer.tax_id.created", "customer.tax_id.updated",
+    "customer.tax_id.deleted", "product.created", "product.updated", "product.deleted", "price.created", "price.updated",
+    "price.deleted", "tax_rate.created", "tax_rate.updated",
+)  # fmt: skip
+
+_KINDS = frozenset(get_args(Kind))
+
+
+class _Object(msgspec.Struct):
+    object: str = ""
+    id: str | None = None
+    created: int | None = None
+    customer: Any = None
+    invoice: Any = None
+
+
+class _Data(msgspec.Struct):
+    object: _Object
+
+
+class Event(msgspec.Struct):
+    """What is read of an event."""
+
+    id: str
+    created: int
+    type: str
+    data: _Data
+
+
+_event = msgspec.json.Decoder(Event)
+
+
+@dataclass(slots=True)
+class Changes:
+    """What events say happened: objects to read again (id → created, 0 when unknown), deletions, and sendings."""
+
+    again: dict[Kind, dict[str, int]] = field(default_factory=dict)
+    gone: dict[Kind, set[str]] = field(default_factory=dict)
+    sent: dict[str, datetime] = field(default_factory=dict)
+
+
+async def read_events(reader: StripeReader, types: Iterable[str], since: int) -> list[Event]:
+    """Events of `types` created at `since` (epoch seconds) or later. Raises as :meth:`StripeReader.page`."""
+    params: Params = {"types": tuple(types), "created": {"gte": since}}
+    events: list[Event] = []
+    after: dict[str, str] = {}
+    while True:
+        page = await _page(reader, {**params, **after})
+        if page is None:
+            # The event the cursor stood on has passed Stripe's thirty days, and everything behind it with it.
+            return events
+        events += [_event.decode(one.body) for one in page.objects]
+        if not page.has_more or not page.objects:
+            return events
+        after = {"starting_after": page.objects[-1].id}
+
+
+async def _page(reader: StripeReader, params: Params) -> Page | None:
+    try:
+        return await reader.page("/v1/events", params)
+    except RequestRefused as refused:
+        if refused.param != "starting_after":
+            raise
+        return None
+
+
+def interpret(events: Iterable[Event]) -> Changes:
+    """What `events` say, oldest first. A deletion is final: Stripe never uses an id again."""
+    changes = Changes()
+    for event in sorted(events, key=lambda one: (one.created, one.id)):
+        changed = event.data.object
+        if changed.object == "tax_id":
+            _again(changes, "customer", changed.customer, 0)
+        elif changed.object not in _KINDS or changed.id is None:
+            continue
+        elif event.type == f"{changed.object}.deleted":
+            changes.gone.setdefault(_kind(changed), set()).add(changed.id)
+        else:
+            _again(changes, _kind(changed), changed.id, changed.created or 0)
+            if changed.object == "invoice_payment":
+                _again(changes, "invoice", changed.invoice, 0)
+        if event.type == SENT and changed.id is not None:
+            changes.sent.setdefault(changed.id, datetime.fromtimestamp(event.created, UTC))
+    for kind, ids in changes.gone.items():
+        for stripe_id in ids:
+            changes.again.get(kind, {}).pop(stripe_id, None)
+    return changes
+
+
+def _kind(changed: _Object) -> Kind:
+    return changed.object  # type: ignore[return-value]
+
+
+def _again(changes: Changes, kind: Kind, stripe_id: Any, created: int) -> None:
+    if isinstance(stripe_id, str):
+        known = changes.again.setdefault(kind, {})
+        known[stripe_id] = created or known.get(stripe_id, 0)

@@ -1,0 +1,79 @@
+"""Where each kind of object is read, and with what expanded; invoices are completed with all their lines."""
+
+from dataclasses import dataclass
+
+import msgspec
+
+from cloudify_pipeline.stripe_objects import Kind, RawObject
+from cloudify_pipeline.stripe_source.client import StripeReader
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One kind of object at Stripe: its list, what is expanded in it, and how many windows of it are read at once."""
+
+    kind: Kind
+    path: str
+    expand: tuple[str, ...] = ()
+    in_flight: int = 2
+
+    @property
+    def list_params(self) -> dict[str, tuple[str, ...]]:
+        """The expansions of a list page."""
+        return {"expand": tuple(f"data.{name}" for name in self.expand)} if self.expand else {}
+
+    @property
+    def retrieve_params(self) -> dict[str, tuple[str, ...]]:
+        """The same expansions for one object, so that it has one form however it was read."""
+        return {"expand": self.expand} if self.expand else {}
+
+
+SOURCES: dict[Kind, Source] = {
+    source.kind: source
+    for source in (
+        Source("customer", "/v1/customers", ("tax_ids",)),
+        Source("product", "/v1/products"),
+        Source("price", "/v1/prices"),
+        Source("tax_rate", "/v1/tax_rates", in_flight=1),
+        Source("invoice", "/v1/invoices", ("discounts", "payments"), in_flight=4),
+        Source("charge", "/v1/charges"),
+        Source("invoice_payment", "/v1/invoice_payments"),
+    )
+}
+
+
+class _Lines(msgspec.Struct):
+    has_more: bool = False
+
+
+class _Invoice(msgspec.Struct):
+    lines: _Lines | None = None
+
+
+_invoice = msgspec.json.Decoder(_Invoice)
+_parts = msgspec.json.Decoder(dict[str, msgspec.Raw])
+
+
+def is_cut(invoice: RawObject) -> bool:
+    """Whether an invoice came without all its lines; Stripe embeds ten."""
+    lines = _invoice.decode(invoice.body).lines
+    return lines is not None and lines.has_more
+
+
+async def with_all_lines(reader: StripeReader, invoice: RawObject) -> RawObject:
+    """`invoice` with every line in ``lines.data``; one that has them already is given back as it is."""
+    if invoice.deleted or not is_cut(invoice):
+        return invoice
+    lines: list[msgspec.Raw] = []
+    params: dict[str, str] = {}
+    while True:
+        # From the first line on, not from the tenth: lines that were added meanwhile must not be doubled or lost.
+        page = await reader.page(f"/v1/invoices/{invoice.id}/lines", params)
+        lines += [msgspec.Raw(line.body) for line in page.objects]
+        if not page.has_more or not page.objects:
+            break
+        params = {"starting_after": page.objects[-1].id}
+    parts = _parts.decode(invoice.body)
+    listed = _parts.decode(parts["lines"])
+    body: dict[str, object] = {**parts, "lines": {**listed, "data": lines, "has_more": False}}
+    return RawObject(invoice.id, invoice.created, msgspec.json.encode(body))
