@@ -26,7 +26,9 @@ class LedgerRecord:
     fields: Mapping[str, FieldValue]
     group: Number | None = None
     vat_zone: Number | None = None
-    """A customer's own VAT zone, where the ledger tells it."""
+    """A customer's own VAT zone, payment terms and layout, where the ledger tells them."""
+    payment_terms: Number | None = None
+    layout: Number | None = None
     raw: Mapping[str, Any] = field(default_factory=dict, compare=False)
 
 

@@ -1,6 +1,7 @@
 """`cloudify demo`: the main job with no accounts, against the embedded sandbox."""
 
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from typing import Annotated, Any
 
 import typer
@@ -72,7 +73,7 @@ def _arrived(documents: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         {
             "kind": kind,
             "documents": sum(row["kind"] == kind for row in rows),
-            "sums": add((row["currency"], row["total"]) for row in rows if row["kind"] == kind),
+            "sums": add((row["currency"], Decimal(row["total"])) for row in rows if row["kind"] == kind),
         }
         for kind in kinds
     ]

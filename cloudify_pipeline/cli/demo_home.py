@@ -35,15 +35,26 @@ class DemoHome:
             undo.enter_context(self._alone())
             self.sandbox = self._started(undo)
             self._remember()
-            self.connections.mkdir(parents=True, exist_ok=True)
-            (self.connections / f"{NAME}.yaml").write_text(self.sandbox.connection_file(), encoding="utf-8")
-            undo.enter_context(_environment({**self.sandbox.environment, "CLOUDIFY_CONNECTIONS": str(self.connections)}))
+            self._write_connection()
+            undo.enter_context(_environment({"CLOUDIFY_CONNECTIONS": str(self.connections)}))
             self._undo = undo.pop_all()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         """Stop the servers; their state stays."""
         self._undo.close()
+
+    def _write_connection(self) -> None:
+        """The connection file, with the sandbox's own keys in files beside it: so that a second terminal can use them too."""
+        text = self.sandbox.connection_file()
+        secrets = self.connections / "secrets"
+        secrets.mkdir(parents=True, exist_ok=True, mode=0o700)
+        for name, value in self.sandbox.environment.items():
+            file = secrets / name.lower()
+            file.write_text(value, encoding="utf-8")
+            file.chmod(0o600)
+            text = text.replace(f"{{env: {name}}}", f"{{file: {json.dumps(str(file))}}}")
+        (self.connections / f"{NAME}.yaml").write_text(text, encoding="utf-8")
 
     def _started(self, undo: contextlib.ExitStack) -> Sandbox:
         stripe_port, economic_port = self._remembered()

@@ -28,7 +28,6 @@ _CALL_ERRORS: type[Exception] = typer.BadParameter.__mro__[2]
 app = typer.Typer(
     name="cloudify",
     help="Stripe invoices become documents in the ledger, exactly once.",
-    no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
@@ -62,7 +61,7 @@ def _options(
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command that `arguments` name; the exit code, as the interface has it. Never a traceback."""
-    called = list(sys.argv[1:] if arguments is None else arguments)
+    called = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
     as_json = "--json" in called
     try:
         ended = typer.main.get_command(app).main(args=called, prog_name="cloudify", standalone_mode=False)
@@ -72,6 +71,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         words = error.format_message() if hasattr(error, "format_message") else str(error)
         show_error("E-SETTINGS", words, "See cloudify --help, or --help after the command.", as_json=as_json)
         return WRONG_CALL
+    except BrokenPipeError:
+        # Whoever read the output (head, less) has seen enough; Python would complain once more when it closes stdout.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except (KeyboardInterrupt, typer.Abort):
         show_error("E-INTERNAL", "interrupted", "Run it again: what was posted is not posted twice.", as_json=as_json)
         return FAILED

@@ -63,7 +63,7 @@ def show_error(
         show_json({"error": {"code": code, "message": message, "problems": list(problems), "remedy": remedy, **(more or {})}})
         return
     lines = [f"{code}: {message}", f"What to do: {remedy}"]
-    console(sys.stderr).print("\n".join(map(printable_lines, lines)), style="red")
+    console(sys.stderr).print("\n".join(map(printable_lines, lines)), style="red", soft_wrap=True)
 
 
 def console(stream: TextIO | None = None) -> Console:

@@ -1,5 +1,6 @@
 """`cloudify status`: where every document stands."""
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
@@ -11,6 +12,8 @@ from cloudify_pipeline.cli.output import DONE, AsJson, document_name, local, mon
 from cloudify_pipeline.control import status as control
 
 Find = Annotated[str | None, typer.Option("--find", help="Only documents whose id, number or customer contains this text.")]
+_ROOT = re.compile(r"\bis held: (E-[A-Z-]+):")
+
 Limit = Annotated[int, typer.Option("--limit", min=1, help="Rows to show; --json lists all.")]
 
 
@@ -35,22 +38,21 @@ def status(name: Name = None, find: Find = None, limit: Limit = 100, as_json: As
 
 def documents_table(title: str, documents: Sequence[Mapping[str, Any]]) -> None:
     """Documents as `status` lists them, newest first."""
-    table(
-        title,
-        ("Stripe", "Customer", "Ledger document", "Amount>", "State", "Tries>", "Last change", "Reason"),
-        (
-            (
-                row["stripe_number"] or row["stripe_id"],
-                row["customer"],
-                document_name(row["kind"], row["ledger_number"]),
-                money(row["total"], row["currency"]),
-                row["state"],
-                row["attempts"],
-                local(row["updated_at"]),
-                f"{row['error_code']}: {row['error']}" if row["error_code"] else "",
-            )
-            for row in documents
-        ),
+    troubled = any(row["error_code"] for row in documents)
+    columns = ("Stripe", "Customer", "Ledger document", "Amount>", "State", "Tries>", "Last change")
+    table(title, (*columns, "Reason") if troubled else columns, (_row(row)[: 8 if troubled else 7] for row in documents))
+
+
+def _row(row: Mapping[str, Any]) -> tuple[Any, ...]:
+    return (
+        row["stripe_number"] or row["stripe_id"],
+        row["customer"],
+        document_name(row["kind"], row["ledger_number"]),
+        money(row["total"], row["currency"]),
+        row["state"],
+        row["attempts"],
+        local(row["updated_at"]),
+        f"{row['error_code']}: {row['error']}" if row["error_code"] else "",
     )
 
 
@@ -67,11 +69,19 @@ def reasons(title: str, documents: Sequence[Mapping[str, Any]]) -> None:
                 row["state"],
                 row["error_code"],
                 row["error"],
-                entry(row["error_code"]).remedy if row["error_code"] else "",
+                remedy(row["error_code"], row["error"]),
             )
             for row in documents
         ),
     )
+
+
+def remedy(code: str | None, message: str | None) -> str:
+    """What to do. A document that is held for its customer or product names that one's code: its remedy is the one that helps."""
+    if code is None:
+        return ""
+    root = _ROOT.search(message or "")
+    return entry(root[1] if root else code).remedy
 
 
 def counts_line(counts: Mapping[str, int]) -> str:

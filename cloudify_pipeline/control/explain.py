@@ -145,7 +145,7 @@ class _Explainer:
         return self._explained(kind, stripe_id, plan, fresh=self._fresh is not None)
 
     def _staged_plan(self, kind: RecordKind, stripe_id: str) -> Plan | None:
-        rows = self._opened.staging.plans(f"{kind}s", [stripe_id])
+        rows = self._opened.staging.plans(f"plan_{kind}s", [stripe_id])
         return load(rows[0].kind, rows[0].body) if rows else None
 
     async def _plan_now(self, kind: RecordKind, stripe_id: str) -> Plan | None:

@@ -5,7 +5,7 @@ planned in portions, so memory follows the portion and not the number of invoice
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from cloudify_pipeline.accounting.chart import Chart
@@ -15,7 +15,7 @@ from cloudify_pipeline.errors import Problem
 from cloudify_pipeline.ledgers.port import Ledger
 from cloudify_pipeline.planning.customers import customer_lookups, plan_customer
 from cloudify_pipeline.planning.documents import plan_document
-from cloudify_pipeline.planning.plans import Hold, PlannedCustomer, PlannedDocument, PlannedProduct, Skip
+from cloudify_pipeline.planning.plans import Hold, PlannedCustomer, PlannedDocument, PlannedProduct, Skip, Subject
 from cloudify_pipeline.planning.products import distinct_numbers, plan_product, product_lookups
 from cloudify_pipeline.planning.records import ChargeRecord, InvoiceRecord
 from cloudify_pipeline.planning.rules import DueDocument, due
@@ -78,11 +78,10 @@ class _Planner:
         for record in self._records(todo):
             decision = due(record, self._opened.settings)
             if isinstance(decision, Skip):
-                self._planned.documents[record.stripe_id] = decision
+                self._planned.documents[record.stripe_id] = replace(decision, subject=_subject(record))
             elif record.stripe_id in faults:
-                self._planned.documents[record.stripe_id] = Hold(
-                    record.stripe_id, Problem("E-STRIPE-SUM", faults[record.stripe_id])
-                )
+                problem = Problem("E-STRIPE-SUM", faults[record.stripe_id])
+                self._planned.documents[record.stripe_id] = Hold(record.stripe_id, problem, subject=_subject(record))
             else:
                 found[record.stripe_id] = decision
         limit = self._opened.settings.limits.max_documents_per_run
@@ -188,7 +187,7 @@ class _Planner:
         mappings = self._opened.loaded.mappings
         for record in self._records(list(due_ids)):
             customer_id = str(record.customer["id"]) if record.customer else None
-            self._planned.documents[record.stripe_id] = plan_document(
+            plan = plan_document(
                 record,
                 due=due_ids[record.stripe_id],
                 settings=self._opened.settings,
@@ -199,6 +198,9 @@ class _Planner:
                 products=self._planned.products,
                 numbered=self._numbered,
             )
+            if not isinstance(plan, PlannedDocument):
+                plan = replace(plan, subject=_subject(record))
+            self._planned.documents[record.stripe_id] = plan
 
 
 @dataclass(slots=True)
@@ -208,6 +210,12 @@ class _Parties:
     products: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     prices: dict[str, dict[str, Mapping[str, Any]]] = field(default_factory=dict)
     """By product."""
+
+
+def _subject(record: Record) -> Subject:
+    source = record.invoice if isinstance(record, InvoiceRecord) else record.as_invoice()
+    name = source.get("customer_name") or (record.customer or {}).get("name") or source.get("customer_email")
+    return Subject(record.number, name, record.total, record.currency)
 
 
 def _by_number(candidates: Candidates, number: str) -> LedgerRecord | None:

@@ -11,7 +11,6 @@ from datetime import datetime
 from cloudify_pipeline.catalogue import entry
 from cloudify_pipeline.control.opened import OpenConnection, check_books
 from cloudify_pipeline.control.planner import Planned, plan_connection
-from cloudify_pipeline.errors import Problem
 from cloudify_pipeline.planning.plans import (
     Hold,
     Plan,
@@ -24,7 +23,7 @@ from cloudify_pipeline.planning.plans import (
     revision,
 )
 from cloudify_pipeline.posting.documents import post_documents, relink
-from cloudify_pipeline.posting.endings import Ending, RecordKind
+from cloudify_pipeline.posting.endings import Ending, RecordKind, undone
 from cloudify_pipeline.posting.log.commits import GroupCommit
 from cloudify_pipeline.posting.parties import post_customers, post_products
 from cloudify_pipeline.posting.protocol import Executor
@@ -171,10 +170,8 @@ def _only_planned(opened: OpenConnection, kind: RecordKind, plans: Sequence[Plan
 
 
 def _planned_ending(kind: RecordKind, plan: Plan) -> Ending:
-    if isinstance(plan, Hold):
-        return Ending(kind, plan.stripe_id, "held", problem=plan.problem)
-    if isinstance(plan, Skip):
-        return Ending(kind, plan.stripe_id, "skipped", problem=Problem(plan.code, plan.reason))
+    if isinstance(plan, Hold | Skip):
+        return undone(kind, plan)
     if isinstance(plan, PlannedDocument):
         document = plan.document
         return Ending(

@@ -61,5 +61,5 @@ def is_free_text(field: Field) -> bool:
 def is_single_line(field: Field) -> bool:
     """Whether line breaks become spaces: everywhere but in addresses, descriptions and notes."""
     last = field.path.rpartition(".")[2].lower()
-    short = field.max_length is not None and field.max_length <= _ONE_LINE_AT_MOST
+    short = field.type != "address" and field.max_length is not None and field.max_length <= _ONE_LINE_AT_MOST
     return not is_free_text(field) or short or "heading" in last

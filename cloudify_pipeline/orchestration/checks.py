@@ -10,8 +10,7 @@ from cloudify_pipeline.orchestration.resources import RunScope
 from cloudify_pipeline.orchestration.words import reasons_table
 
 # Checks without partitions would let one connection's pass hide another's failure; in this version the parameter is a preview.
-warnings.filterwarnings("ignore", message=".*partitions_def.*asset_check.*", category=dg.PreviewWarning)
-warnings.filterwarnings("ignore", message=".*`partitions_def`.*", category=dg.PreviewWarning)
+warnings.filterwarnings("ignore", message="Specifying a partitions_def on an AssetCheckSpec", category=dg.PreviewWarning)
 
 
 @dg.asset_check(asset=dg.AssetKey(["stripe", "invoices"]), partitions_def=connections)

@@ -143,7 +143,13 @@ class _Customer:
             for path in fields:
                 self._note(str(fields[path]), f"on_found: update {path}", {"ledger": str(record.fields.get(path, ""))})
         return self._planned(
-            "update" if fields else "use", record.number, record.name, fields=fields, lineage=lineage, zone=self._zone_of(record)
+            "update" if fields else "use",
+            record.number,
+            record.name,
+            fields=fields,
+            lineage=lineage,
+            zone=self._zone_of(record),
+            record=record,
         )
 
     def _zone_of(self, record: LedgerRecord) -> Number | None:
@@ -178,7 +184,7 @@ class _Customer:
         if record.barred:
             return self._hold(Problem("E-CUST-BARRED", f"{setting} {number} is barred in the ledger", field=setting))
         self._note(str(number), setting, {})
-        return self._planned("use", record.number, record.name, fields={}, lineage=(), zone=record.vat_zone)
+        return self._planned("use", record.number, record.name, fields={}, lineage=(), zone=record.vat_zone, record=record)
 
     def _create(self) -> PlannedCustomer | Hold:
         number = self._free_number()
@@ -252,8 +258,10 @@ class _Customer:
         fields: Mapping[str, FieldValue],
         lineage: tuple[Lineage, ...],
         zone: Number | None,
+        record: LedgerRecord | None = None,
     ) -> PlannedCustomer:
         defaults = self.own.defaults
+        terms, layout = (record.payment_terms, record.layout) if record is not None else (None, None)
         store_in = self.own.number.store_in
         generated = action == "create" and self.own.number.source == "ledger" and store_in is not None
         return PlannedCustomer(
@@ -263,9 +271,9 @@ class _Customer:
             name=name,
             currency=self.currency,
             group=defaults.group,
-            payment_terms=defaults.payment_terms,
+            payment_terms=defaults.payment_terms if terms is None else terms,
             vat_zone=self.settings.vat.zones.domestic if zone is None else zone,
-            layout=defaults.layout,
+            layout=defaults.layout if layout is None else layout,
             fields=dict(fields),
             store_number_in=_metadata_key(store_in) if generated and store_in is not None else None,
             lineage=lineage,

@@ -2,7 +2,7 @@
 
 import datetime
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from cloudify_pipeline.accounting.chart import Chart, Number
 from cloudify_pipeline.accounting.documents import CustomerRef, SalesDocument
@@ -129,8 +129,9 @@ def _amount_problem(record: Record, chart: Chart) -> Problem | None:
 def _invoiced(customer: PlannedCustomer | Hold | None, settings: ConnectionSettings, chart: Chart) -> _Invoiced | Problem:
     own = settings.customers
     if isinstance(customer, Hold):
-        message = f"customer {customer.stripe_id} is held: {customer.problem}"
-        return Problem("E-CUST-MISSING", message, field="customer", found=customer.stripe_id)
+        # The cause's own code: what a person has to mend is there, and the document follows by itself.
+        cause = customer.problem
+        return replace(cause, message=f"its customer {customer.stripe_id} is held: {cause.message}")
     if customer is None and own.default_customer is None:
         message = "Stripe names no customer, and customers.default_customer is not set"
         return Problem("E-CUST-MISSING", message, field="customer")

@@ -95,7 +95,9 @@ class LinePlanner:
         """A line without VAT that makes the total Stripe's, where settings and chart allow one."""
         number = self.settings.products.rounding_product
         record = self.numbered.get(number) if number is not None else None
-        if record is None or record.barred or record.group is None or difference == 0:
+        if record is None or record.barred or record.group is None:
+            return None
+        if difference == 0 or difference != round_half_up(difference):
             return None
         if abs(difference) > self.settings.invoices.rounding.tolerance or self.chart.vat_rate(record.group, zone) != 0:
             return None
@@ -148,9 +150,10 @@ class LinePlanner:
         if isinstance(planned, PlannedProduct):
             self.groups[planned.number] = planned.group
             return ProductRef(planned.number, line.product)
-        why = f"is held: {planned.problem}" if planned is not None else "is not staged"
-        message = f"product {line.product} of line {line.description!r} {why}"
-        return Problem("E-DEPENDENCY", message, field="lines.product", found=line.product)
+        what = f"product {line.product} of line {line.description!r}"
+        if planned is None:
+            return Problem("E-DEPENDENCY", f"{what} is not staged", field="lines.product", found=line.product)
+        return replace(planned.problem, message=f"{what} is held: {planned.problem.message}")
 
     def _named(self, setting: str, number: str | None, code: str, line: PricedLine) -> ProductRef | Problem:
         """The ledger product that the settings name for lines without one of their own."""

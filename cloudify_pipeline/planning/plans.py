@@ -6,6 +6,7 @@ Plain values: planning the same inputs twice gives equal objects, equal bytes (:
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any, Literal
 
 from pydantic import TypeAdapter
@@ -29,12 +30,23 @@ class Evidence:
 
 
 @dataclass(frozen=True, slots=True)
+class Subject:
+    """What a held or skipped document is about, in words and Stripe's own amount (currency's own unit)."""
+
+    number: str | None
+    name: str | None
+    total: Decimal
+    currency: str
+
+
+@dataclass(frozen=True, slots=True)
 class Hold:
     """A person must decide: nothing is sent until the cause is mended."""
 
     stripe_id: str
     problem: Problem
     evidence: tuple[Evidence, ...] = ()
+    subject: Subject | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +57,7 @@ class Skip:
     code: str
     reason: str
     evidence: tuple[Evidence, ...] = ()
+    subject: Subject | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -232,8 +232,9 @@ def _rate(taxes: Any, tax_rates: Mapping[str, Raw]) -> Decimal | None:
                 return None
             continue
         one = Decimal(str(stated))
-        # A rate that gave no tax was not applied (reverse charge, exempt buyer), unless the tax is less than half a minor unit.
-        if amount or (0 < abs(taxable) * one < 50 and tax.get("taxability_reason") not in _NOT_TAXED):
+        # A rate that gave no tax was not applied (reverse charge, exempt buyer), unless the tax is under half a minor unit.
+        base = 100 + one if tax.get("tax_behavior") == "inclusive" else Decimal(100)
+        if amount or (abs(taxable) * one * 2 < base and tax.get("taxability_reason") not in _NOT_TAXED):
             percent += one
     return percent
 

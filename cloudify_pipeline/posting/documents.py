@@ -10,7 +10,7 @@ from cloudify_pipeline.accounting.money import format_money
 from cloudify_pipeline.errors import PipelineError, Problem
 from cloudify_pipeline.ledgers.port import LedgerDocument, StoredKind
 from cloudify_pipeline.planning.plans import Hold, PlannedDocument, Skip, revision
-from cloudify_pipeline.posting.endings import Ending, State
+from cloudify_pipeline.posting.endings import Ending, State, undone
 from cloudify_pipeline.posting.log.store import Identity, LogChange
 from cloudify_pipeline.posting.protocol import Done, Executor, Find, Found, NotDone
 
@@ -68,10 +68,8 @@ async def _ending(
     numbers: Numbers,
     standing: Identity | None,
 ) -> Ending:
-    if isinstance(plan, Hold):
-        return Ending("document", plan.stripe_id, "held", problem=plan.problem)
-    if isinstance(plan, Skip):
-        return Ending("document", plan.stripe_id, "skipped", problem=Problem(plan.code, plan.reason))
+    if isinstance(plan, Hold | Skip):
+        return undone("document", plan)
     document = plan.document
     result = await _bring(executor, document, revision(plan), numbers, standing)
     if isinstance(result, Ending):

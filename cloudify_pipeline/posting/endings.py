@@ -6,6 +6,7 @@ from typing import Literal
 
 from cloudify_pipeline.accounting.chart import Number
 from cloudify_pipeline.errors import Problem
+from cloudify_pipeline.planning.plans import Hold, Skip
 
 RecordKind = Literal["customer", "product", "document"]
 State = Literal["planned", "held", "posting", "posted", "booked", "failed", "skipped"]
@@ -35,3 +36,18 @@ class Ending:
     made: bool = False
     retry: bool = False
     url: str | None = None
+
+
+def undone(kind: RecordKind, plan: Hold | Skip) -> Ending:
+    """The ending of a record that planning held or skipped."""
+    subject = plan.subject
+    return Ending(
+        kind,
+        plan.stripe_id,
+        "held" if isinstance(plan, Hold) else "skipped",
+        problem=plan.problem if isinstance(plan, Hold) else Problem(plan.code, plan.reason),
+        total=subject.total if subject else None,
+        currency=subject.currency if subject else None,
+        stripe_number=subject.number if subject else None,
+        name=subject.name if subject else None,
+    )

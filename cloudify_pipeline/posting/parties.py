@@ -9,7 +9,7 @@ from cloudify_pipeline.accounting.parties import LedgerRecord, Lookup
 from cloudify_pipeline.errors import Problem, Refused
 from cloudify_pipeline.ledgers.port import CustomerWrite, ProductWrite
 from cloudify_pipeline.planning.plans import Hold, PlannedCustomer, PlannedProduct, revision
-from cloudify_pipeline.posting.endings import Ending, RecordKind
+from cloudify_pipeline.posting.endings import Ending, RecordKind, undone
 from cloudify_pipeline.posting.log.store import Identity, LogChange
 from cloudify_pipeline.posting.protocol import Done, Executor, Found, NotDone
 
@@ -26,7 +26,7 @@ async def post_products(executor: Executor, plans: Sequence[PlannedProduct | Hol
 
 async def _ending(executor: Executor, kind: RecordKind, plan: PlannedCustomer | PlannedProduct | Hold) -> Ending:
     if isinstance(plan, Hold):
-        return Ending(kind, plan.stripe_id, "held", problem=plan.problem)
+        return undone(kind, plan)
     mark = revision(plan)
     linked_before = executor.log.identities(executor.connection, kind, [plan.stripe_id]).get(plan.stripe_id)
     if plan.action == "create" and linked_before is not None:

@@ -37,15 +37,18 @@ class Catalogues:
     stripe: Mapping[str, FieldCatalogue]
 
 
+_NONE = CompiledMappings()
+
+
 @dataclass(frozen=True, slots=True)
 class Mappings:
     """The compiled mappings of a connection. `charges` fills the document of a payment without an invoice."""
 
-    customers: CompiledMappings = CompiledMappings()
-    products: CompiledMappings = CompiledMappings()
-    documents: CompiledMappings = CompiledMappings()
-    lines: CompiledMappings = CompiledMappings()
-    charges: CompiledMappings = CompiledMappings()
+    customers: CompiledMappings = _NONE
+    products: CompiledMappings = _NONE
+    documents: CompiledMappings = _NONE
+    lines: CompiledMappings = _NONE
+    charges: CompiledMappings = _NONE
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +61,7 @@ class LoadedConnection:
     name: str
     path: Path
     settings: ConnectionSettings
-    mappings: Mappings = Mappings()
+    mappings: Mappings = field(default_factory=Mappings)
     warnings: tuple[str, ...] = ()
     hash: str = ""
     written: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
@@ -140,16 +143,18 @@ def _charges(header: Mapping[str, Any], targets: FieldCatalogue, catalogues: Cat
     sources = catalogues.stripe.get("charges")
     if sources is None or "charges" not in catalogues.premapped:
         return CompiledMappings()
-    fitting = {}
-    for target, mapping in header.items():
-        try:
-            compile_mappings({target: mapping}, premapped={}, targets=targets, sources=sources, where="invoices.fields")
-        except SettingsError:
-            # The mapping is about invoices alone; for a charge the pre-mapped one stays.
-            continue
-        fitting[target] = mapping
+    # A mapping that only an invoice can fill leaves the charge its pre-mapped one.
+    fitting = {target: mapping for target, mapping in header.items() if _fits(target, mapping, targets, sources)}
     premapped = catalogues.premapped["charges"]
     return compile_mappings(fitting, premapped=premapped, targets=targets, sources=sources, where="invoices.fields")
+
+
+def _fits(target: str, mapping: Any, targets: FieldCatalogue, sources: FieldCatalogue) -> bool:
+    try:
+        compile_mappings({target: mapping}, premapped={}, targets=targets, sources=sources, where="invoices.fields")
+    except SettingsError:
+        return False
+    return True
 
 
 def _divided(fields: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:

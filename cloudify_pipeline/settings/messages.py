@@ -53,8 +53,9 @@ def _problem(error: Mapping[str, Any]) -> SettingsProblem:
     found = _shown(error.get("input"))
     if kind in {"literal_error", "enum"}:
         return SettingsProblem(key, found, f"allowed: {context.get('expected', '')}")
-    if kind == "model_type":
-        return SettingsProblem(key, found, "a section with keys of its own is needed")
+    if kind in {"model_type", "model_attributes_type", "dict_type"}:
+        # A token that stands one level too high is not repeated.
+        return SettingsProblem(key, "a plain value", "a section with keys of its own is needed")
     message = str(context.get("error") or error["msg"]).removeprefix("Value error, ")
     return SettingsProblem(key, found, message[:1].lower() + message[1:])
 

@@ -210,10 +210,12 @@ def rules_can_be_reached(seen: Seen) -> Iterator[Finding]:
     catching: dict[str, int] = {}
     for place, rule in enumerate(seen.settings.invoices.rules):
         if rule.when in catching:
-            warning = f"never reached: rule {catching[rule.when] + 1} takes every invoice when it is {rule.when}"
+            warning = f"never reached: rule {catching[rule.when] + 1} takes every invoice first"
             yield Finding(f"invoices.rules[{place}]", rule.when, warning, refused=False)
         elif _takes_all(rule):
-            catching[rule.when] = place
+            # An invoice is finalized before it can be sent or paid.
+            caught = ("sent", "finalized", "paid") if rule.when == "finalized" else (rule.when,)
+            catching |= dict.fromkeys(caught, place)
 
 
 def _takes_all(rule: InvoiceRule) -> bool:
@@ -255,7 +257,8 @@ def is_country(code: str) -> bool:
 
 def _countries() -> set[str]:
     # CLDR's table also has groups that are no countries.
-    return {code for code in Locale("en").territories if len(code) == 2} - {"EU", "EZ", "UN", "QO", "ZZ", "XA", "XB"}
+    codes = {str(code) for code in Locale("en").territories}
+    return {code for code in codes if len(code) == 2} - {"EU", "EZ", "UN", "QO", "ZZ", "XA", "XB"}
 
 
 def _stripe_path(key: str, text: str, catalogue: FieldCatalogue) -> Iterator[Finding]:
@@ -285,10 +288,12 @@ def _types(key: str, pair: MatchPair, stripe: FieldCatalogue, ledger: FieldCatal
         return
     if source in {"list", "object"}:
         yield Finding(f"{key}.stripe", pair.stripe, "a single value is needed: name one field below it")
+        return
     # A number is looked up by its digits, whatever type it has in Stripe.
-    elif target is not None and source is not None and target.type not in {"integer", "decimal"}:
-        if fit(source, target.type, loose=pair.stripe not in stripe) != "fine":
-            yield Finding(key, f"{source} and {target.type}", "the two fields hold different things", refused=False)
+    if target is None or source is None or target.type in {"integer", "decimal"}:
+        return
+    if fit(source, target.type, loose=pair.stripe not in stripe) != "fine":
+        yield Finding(key, f"{source} and {target.type}", "the two fields hold different things", refused=False)
 
 
 RULES: tuple[Rule, ...] = (

@@ -13,7 +13,7 @@ def json_schema() -> dict[str, Any]:
     options = MappingOptions.model_json_schema(by_alias=True, mode="validation")
     mapping = {
         "title": "Field mapping",
-        "description": "A Stripe path, a list of sources (the first non-empty one), the long form, or null to remove a pre-mapped one.",
+        "description": "A Stripe path, a list of sources (first non-empty), the long form, or null to remove a pre-mapped one.",
         "anyOf": [{"type": "string"}, {"type": "array"}, {"$ref": "#/$defs/MappingOptions"}, {"type": "null"}],
     }
     schema["$defs"] |= {"MappingOptions": options, "FieldMapping": mapping}

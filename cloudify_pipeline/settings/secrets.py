@@ -14,6 +14,9 @@ from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from cloudify_pipeline.errors import SettingsError, SettingsProblem
 
+_LITERALS = ("sk_", "rk_", "whsec_")
+"""How Stripe's keys begin: a key written where its variable's name belongs would be shown as a name."""
+
 
 class Secret:
     """A reference to a secret value: the environment variable or file that holds it."""
@@ -56,8 +59,9 @@ class Secret:
             return value
         if isinstance(value, dict) and len(value) == 1:
             (kind, name), *_ = value.items()
-            if kind in {"env", "file"} and isinstance(name, str) and name:
+            if kind in {"env", "file"} and isinstance(name, str) and name and not name.startswith(_LITERALS):
                 return cls(str(kind), name)
+            value = name
         kind_code = "secret_literal" if isinstance(value, str) else "secret_reference"
         raise PydanticCustomError(kind_code, "a secret is never written here: use {{env: NAME}} or {{file: PATH}}")
 

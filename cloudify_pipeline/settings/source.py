@@ -71,9 +71,18 @@ def read_file(path: Path) -> dict[str, Any]:
         raise SettingsError(where, [SettingsProblem(key, f"the key twice (line {line})", "once") for key, line in loader.doubled])
     if data is None:
         return {}
+    if _contains_itself(data, ()):
+        raise SettingsError(where, [SettingsProblem("file", "an anchor that contains itself", "sections without a loop")])
     if not isinstance(data, dict):
         raise SettingsError(where, [SettingsProblem("file", "no mapping", "sections such as stripe:, ledger:, customers:")])
     return data
+
+
+def _contains_itself(value: Any, above: tuple[int, ...]) -> bool:
+    if id(value) in above:
+        return True
+    inside = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return any(_contains_itself(one, (*above, id(value))) for one in inside)
 
 
 def key_lines(path: Path) -> dict[str, int]:

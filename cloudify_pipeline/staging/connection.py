@@ -94,7 +94,6 @@ class StagingFile:
                 self._sleep(POLL_SECONDS)
 
     def _open(self) -> duckdb.DuckDBPyConnection:
-        reason = "it is not readable"
         try:
             connection = duckdb.connect(str(self.path))
         except duckdb.Error as error:

@@ -120,6 +120,15 @@ def summary(connection: Connection, kind: Kind) -> Summary:
     )
 
 
+def test_mode(connection: Connection) -> bool:
+    """Whether the staged customers and invoices are Stripe test data; the dashboard's addresses differ."""
+    found = connection.execute(
+        "SELECT bool_or(livemode) FROM (SELECT livemode FROM invoices UNION ALL SELECT livemode FROM customers)"
+    )
+    row = found.fetchone()
+    return not (row and row[0])
+
+
 def plans(connection: Connection, table: str, ids: Sequence[str] | None) -> list[PlanRow]:
     """The staged plans of a table, in the order they were written."""
     rows = _by_id(connection, f"SELECT stripe_id, kind, revision, body FROM {PLAN_TABLES[table].name}", "stripe_id", ids)

@@ -56,6 +56,10 @@ class Staging:
         """Counts, sums and span of one kind."""
         return self._read(reading.summary, kind)
 
+    def test_mode(self) -> bool:
+        """Whether these are Stripe test data."""
+        return self._read(reading.test_mode)
+
     def replace_plans(self, table: str, rows: Sequence[PlanRow], *, only: Sequence[str] | None = None) -> None:
         """Put `rows` in the place of the plans of ``plan_customers``, ``plan_products`` or ``plan_documents``."""
         with self.batch() as batch:

@@ -24,6 +24,8 @@ from cloudify_pipeline.stripe_source.limits import Limits, is_loopback
 
 PAGE_SIZE = 100
 RETRIES = 6
+LONGEST_PAUSE = 120.0
+"""Seconds; a server that asks for more is met again by the next run."""
 TIMEOUT = httpx.Timeout(80, connect=30)
 
 T = TypeVar("T")
@@ -216,7 +218,7 @@ def _page(body: bytes) -> Page:
 def _pause(state: RetryCallState) -> float:
     error = state.outcome.exception() if state.outcome else None
     if isinstance(error, _TryAgain) and error.after is not None:
-        return error.after
+        return min(error.after, LONGEST_PAUSE)
     return random.uniform(1, min(32, 2**state.attempt_number))  # noqa: S311
 
 

@@ -85,7 +85,7 @@ async def extract(
     if ids:
         mode: Mode = "ids"
         not_found = await run.named(ids)
-    elif before is None or now - before > KEPT:
+    elif before is None or now - before > KEPT - OVERLAP:
         mode = "first" if before is None else "full"
         await run.everything(None if since is None else int(since.timestamp()), compare=before is not None)
     else:

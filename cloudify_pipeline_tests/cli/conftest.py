@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from cloudify_pipeline.cli.main import main
-from cloudify_pipeline_tests.whole_runs.conftest import Company
-from cloudify_pipeline_tests.whole_runs.conftest import company as company
+from cloudify_pipeline_tests.whole_runs.conftest import Company, company
+
+__all__ = ["company"]
 
 
 @dataclass(frozen=True)

@@ -82,7 +82,8 @@ def test_preview_shows_the_exact_requests_and_sends_only_get(shop: Company, call
     assert body["references"]["other"] == f"stripe:{document['stripe_id']}"
     assert found["writes"] == 4, "customer, product, draft, booking"
     (problem,) = [one for one in found["problems"] if one["record_kind"] == "document"]
-    assert (problem["code"], problem["sums"]) == ("E-VAT-ZONE", {"DKK": "125.00"})
+    assert problem["sums"] == {"DKK": "125.00"}
+    assert "E-VAT-ZONE" in {one["code"] for one in found["problems"]}
     assert methods(shop) == {"GET"}
 
 
@@ -90,7 +91,7 @@ def test_preview_leaves_the_log_and_the_staged_plans_as_they_are(shop: Company, 
     call("preview")
     opened = shop.connection()
     assert opened.log.records("nordlys") == []
-    assert opened.staging.plans("documents") == []
+    assert opened.staging.plans("plan_documents") == []
     opened.log.close()
 
 
@@ -135,8 +136,9 @@ def test_check_finds_numbers_that_the_ledger_lacks(shop: Company, call: Call) ->
     keys = {one["key"]: one["code"] for one in called.document["findings"] if one["severity"] == "error"}
     assert keys == {"customers.defaults.payment_terms": "E-REFERENCE", "products.no_product": "E-PROD-MISSING"}
     assert methods(shop) == {"GET"}
-    words = call("check")
-    assert "payment terms 77 is not in the ledger; there are 1 (Netto 8 dage)" in " ".join(words.out.split())
+    found = next(one["found"] for one in called.document["findings"] if one["key"] == "customers.defaults.payment_terms")
+    assert found.startswith("payment terms 77 is not in the ledger; there are 1 (Netto 8 dage)")
+    assert "customers.defaults.payment_terms" in call("check").out
 
 
 def test_check_warns_of_invoices_that_are_never_sent(shop: Company, call: Call) -> None:

@@ -41,6 +41,9 @@ def customer_record(raw: Mapping[str, Any]) -> LedgerRecord:
         barred=bool(raw.get("barred", False)),
         fields=_fields(raw, CUSTOMER_FIELDS, "customerNumber"),
         group=at(raw, "customerGroup.customerGroupNumber"),
+        vat_zone=at(raw, "vatZone.vatZoneNumber"),
+        payment_terms=at(raw, "paymentTerms.paymentTermsNumber"),
+        layout=at(raw, "layout.layoutNumber"),
         raw=raw,
     )
 

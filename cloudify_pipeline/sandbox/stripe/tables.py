@@ -25,8 +25,10 @@ CREATE TABLE IF NOT EXISTS objects (
     body BLOB NOT NULL
 );
 CREATE INDEX IF NOT EXISTS by_kind ON objects (kind, deleted, created, seq);
-CREATE INDEX IF NOT EXISTS by_parent ON objects (kind, parent) WHERE parent IS NOT NULL;
-CREATE INDEX IF NOT EXISTS by_intent ON objects (kind, intent) WHERE intent IS NOT NULL;
+CREATE INDEX IF NOT EXISTS by_parent ON objects (kind, deleted, parent, created, seq);
+CREATE INDEX IF NOT EXISTS by_intent ON objects (kind, deleted, intent, created, seq);
+CREATE INDEX IF NOT EXISTS by_customer ON objects (kind, deleted, customer, created, seq);
+CREATE INDEX IF NOT EXISTS by_status ON objects (kind, deleted, status, created, seq);
 CREATE TABLE IF NOT EXISTS counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS notes (name TEXT PRIMARY KEY, value BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS replies (
