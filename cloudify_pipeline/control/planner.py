@@ -66,9 +66,10 @@ class _Planner:
         """First pass: the rule of each record; what is not due becomes a skip at once."""
         wanted = None if ids is None else set(ids)
         states = self._opened.log.states(self._opened.name)
-        faults = dict(self._opened.staging.arithmetic_faults())
+        with self._opened.staging.reading():
+            faults = dict(self._opened.staging.arithmetic_faults())
+            candidates = [c.id for c in self._opened.staging.candidates() if wanted is None or c.id in wanted]
         found: dict[str, DueDocument] = {}
-        candidates = [c.id for c in self._opened.staging.candidates() if wanted is None or c.id in wanted]
         todo = []
         for stripe_id in candidates:
             if wanted is None and states.get(stripe_id, ("",))[0] in SETTLED:
@@ -92,25 +93,27 @@ class _Planner:
 
     def _records(self, ids: Sequence[str]) -> Iterator[Record]:
         """Invoices and charges with everything planning joins to them, portion by portion."""
-        staging = self._opened.staging
         for part in _portions(ids):
-            invoices = staging.objects("invoice", [i for i in part if not _is_charge(i)])
-            charges = staging.objects("charge", [i for i in part if _is_charge(i)])
-            sent = staging.sent_at(list(invoices))
-            customers = staging.objects("customer", _ids(o.get("customer") for o in (*invoices.values(), *charges.values())))
-            lines = [line for invoice in invoices.values() for line in _lines(invoice)]
-            products = staging.objects("product", _ids(_price(line).get("product") for line in lines))
-            prices = staging.objects("price", _ids(_price(line).get("price") for line in lines))
-            rates = staging.objects("tax_rate", None)
-            for stripe_id in part:
-                if stripe_id in invoices:
-                    invoice = invoices[stripe_id]
-                    yield InvoiceRecord(
-                        invoice, customers.get(invoice.get("customer") or ""), products, prices, rates, sent.get(stripe_id)
-                    )
-                elif stripe_id in charges:
-                    charge = charges[stripe_id]
-                    yield ChargeRecord(charge, customers.get(charge.get("customer") or ""))
+            with self._opened.staging.reading():
+                records = self._portion(part)
+            yield from records
+
+    def _portion(self, ids: Sequence[str]) -> list[Record]:
+        staging = self._opened.staging
+        invoices = staging.objects("invoice", [i for i in ids if not _is_charge(i)])
+        charges = staging.objects("charge", [i for i in ids if _is_charge(i)])
+        sent = staging.sent_at(list(invoices))
+        customers = staging.objects("customer", _ids(o.get("customer") for o in (*invoices.values(), *charges.values())))
+        priced = [_price(line) for invoice in invoices.values() for line in _lines(invoice)]
+        products = staging.objects("product", _ids(price.get("product") for price in priced))
+        prices = staging.objects("price", _ids(price.get("price") for price in priced))
+        rates = staging.objects("tax_rate", None)
+        found: dict[str, Record] = {
+            stripe_id: InvoiceRecord(i, customers.get(i.get("customer") or ""), products, prices, rates, sent.get(stripe_id))
+            for stripe_id, i in invoices.items()
+        }
+        found |= {stripe_id: ChargeRecord(c, customers.get(c.get("customer") or "")) for stripe_id, c in charges.items()}
+        return [found[stripe_id] for stripe_id in ids if stripe_id in found]
 
     def _referenced(self, ids: Iterable[str]) -> "_Parties":
         parties = _Parties()

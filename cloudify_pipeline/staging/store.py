@@ -9,6 +9,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
+import duckdb
+
 from cloudify_pipeline.staging import extraction, profile, reading
 from cloudify_pipeline.staging.connection import StagingFile
 from cloudify_pipeline.staging.profile import FieldProfile, SampledKind
@@ -29,12 +31,23 @@ class Staging:
     def __init__(self, path: Path, *, wait_seconds: float = 120) -> None:
         self.path = path
         self._file = StagingFile(path, wait_seconds=wait_seconds)
+        self._open: duckdb.DuckDBPyConnection | None = None
 
     @contextmanager
     def batch(self) -> Iterator[Batch]:
         """One transaction of writes; a cursor moves only together with its data. No network call belongs inside."""
         with self._file.transaction() as connection:
             yield Batch(connection)
+
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """One opening of the file for the questions asked inside; no network call and no batch belongs there."""
+        with self._file.transaction() as connection:
+            self._open = connection
+            try:
+                yield
+            finally:
+                self._open = None
 
     def objects(self, kind: Kind, ids: Sequence[str] | None = None) -> dict[str, dict[str, Any]]:
         """Staged objects by id (all of them without `ids`), parsed exactly; a deleted one has ``deleted: True``."""
@@ -106,5 +119,7 @@ class Staging:
         return self._read(extraction.missing_references)
 
     def _read(self, question: Callable[..., T], *arguments: Any) -> T:
+        if self._open is not None:
+            return question(self._open, *arguments)
         with self._file.transaction() as connection:
             return question(connection, *arguments)
