@@ -57,7 +57,7 @@ _ENTRIES = (
     Entry("E-TOTAL", "The ledger's total would not be, or is not, Stripe's total.", "Compare the amounts in the message; nothing was booked."),
     Entry("E-STRIPE-SUM", "Stripe's own amounts do not add up.", "Look at the invoice in Stripe; report it if it looks right there."),
     Entry("E-CURRENCY", "The currency is not set up in the ledger.", "Add the currency to the ledger."),
-    Entry("E-PERIOD", "The date lies in a closed or barred period, or in no accounting year.", "Open the period, or set invoices.closed_period: first_open_day."),
+    Entry("E-PERIOD", "The date lies in a closed or barred period, or in no accounting year.", "Open the period in the ledger, or post the document by hand."),
     Entry("E-DUE-MISSING", "The payment terms need a due date and the invoice has none.", "Choose other payment terms, or set a due date in Stripe."),
     Entry("E-DUE-EARLY", "The due date lies before the invoice date.", "Correct the due date in Stripe, or choose other payment terms."),
     Entry("E-TERMS-TYPE", "The payment terms' type does not match.", "Run check: the terms were changed in the ledger.", "administrator"),

@@ -194,7 +194,7 @@ class _Planner:
                 record,
                 due=due_ids[record.stripe_id],
                 settings=self._opened.settings,
-                documents=mappings.documents,
+                documents=mappings.charges if isinstance(record, ChargeRecord) else mappings.documents,
                 lines=mappings.lines,
                 chart=chart,
                 customer=self._planned.customers.get(customer_id) if customer_id else None,

@@ -2,7 +2,6 @@
 
 import dagster as dg
 
-
 sync = dg.define_asset_job(
     "sync",
     selection=dg.AssetSelection.groups("stripe", "plan", "ledger", "control"),

@@ -140,7 +140,7 @@ def ledger_settled(context: dg.AssetExecutionContext, scope: RunScope) -> dg.Mat
     failure* runs just this.
     """
     opened = scope.open(context.partition_key)
-    stepped = asyncio.run(settle(opened, context.run_id))
+    stepped = asyncio.run(settle(opened, context.run.run_id))
     remaining = unreached(stepped.endings)
     if remaining:
         names = ", ".join(f"{ending.stripe_id} ({ending.problem})" for ending in remaining[:10])

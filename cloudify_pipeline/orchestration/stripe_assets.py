@@ -38,6 +38,29 @@ _KINDS: dict[str, Kind] = {
     "charges": "charge",
 }
 
+_COLUMNS = {
+    "id": "Stripe's id",
+    "created": "when it was made, UTC",
+    "livemode": "false: test data",
+    "deleted": "deleted in Stripe; kept as a tombstone",
+    "content_hash": "changes when Stripe changes the object",
+    "status": "Stripe's status",
+    "customer": "the Stripe customer",
+    "currency": "ISO code",
+    "amount_minor": "amount in the currency's minor unit (øre, cents)",
+    "number": "Stripe's invoice number",
+    "collection_method": "charged automatically, or sent to be paid",
+    "due_date": "when it must be paid, UTC",
+    "finalized_at": "when it became final, UTC",
+    "paid_at": "when it was paid, UTC",
+    "sum_fault": "what does not add up in Stripe's own amounts; empty when all does",
+    "payment_intent": "the payment it belongs to",
+    "tax_exempt": "none, exempt or reverse",
+    "percentage": "percent",
+    "inclusive": "whether the price includes the tax",
+    "body": "the whole object as Stripe sent it",
+}
+
 
 @dg.multi_asset(
     name="stripe",
@@ -61,7 +84,9 @@ def stripe_assets(context: dg.AssetExecutionContext, scope: RunScope) -> Iterato
             asset_key=["stripe", name],
             metadata={
                 "dagster/row_count": summary.rows,
-                "dagster/column_schema": dg.TableSchema([dg.TableColumn(column, type_) for column, type_ in summary.columns]),
+                "dagster/column_schema": dg.TableSchema(
+                    [dg.TableColumn(column, type_, description=_COLUMNS.get(column)) for column, type_ in summary.columns]
+                ),
                 "dagster/table_name": f"{context.partition_key}.{name}",
                 "read": counted.seen if counted else 0,
                 "changed": counted.changed if counted else 0,

@@ -1,5 +1,6 @@
 """Metadata that an accountant reads: counts by ending, sums per currency, documents with links, reasons with remedies."""
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
@@ -34,19 +35,19 @@ def sums(rows: Iterable[Mapping[str, Any]], states: Sequence[str]) -> str:
 def stripe_link(stripe_id: str, *, live: bool) -> str:
     """The Stripe dashboard's page of an invoice, payment or customer."""
     pages = {"in": "invoices", "ch": "payments", "py": "payments", "cus": "customers", "prod": "products"}
-    page = pages.get(stripe_id.split("_", 1)[0], "search?query=")
+    page = pages[stripe_id.split("_", 1)[0]]
     return f"https://dashboard.stripe.com/{'' if live else 'test/'}{page}/{stripe_id}"
 
 
 def documents_table(rows: Sequence[Mapping[str, Any]], *, live: bool) -> dg.MarkdownMetadataValue:
     """Documents with amounts and links, newest first."""
+    if not rows:
+        return dg.MetadataValue.md("None in this run.")
     lines = ["| Stripe | Customer | Ledger document | Amount | State |", "|---|---|---|--:|---|"]
     for row in rows[:SHOWN]:
-        number = f"{(row['ledger_kind'] or '').replace('_', ' ')} {row['number'] or ''}".strip() or "–"
+        number = _together(f"{(row['ledger_kind'] or '').replace('_', ' ')} {row['number'] or ''}".strip()) or "–"
         document = f"[{number}]({row['url']})" if row["url"] else number
-        amount = format_money(row["total"], row["currency"]) if row["total"] is not None else ""
-        stripe = f"[{row['stripe_number'] or row['stripe_id']}]({stripe_link(row['stripe_id'], live=live)})"
-        lines.append(f"| {stripe} | {_cell(row['name'])} | {document} | {amount} | {row['state']} |")
+        lines.append(f"| {_stripe(row, live)} | {_cell(row['name'])} | {document} | {_amount(row)} | {row['state']} |")
     return dg.MetadataValue.md("\n".join([*lines, *_more(rows)]))
 
 
@@ -54,17 +55,34 @@ def reasons_table(rows: Sequence[Mapping[str, Any]], *, live: bool) -> dg.Markdo
     """Held and failed records: what is wrong, and what to do."""
     if not rows:
         return dg.MetadataValue.md("Nothing is held or failed.")
-    lines = ["| Stripe | Reason | What to do | Code |", "|---|---|---|---|"]
+    lines = ["| Stripe | Customer | Amount | Reason | What to do | Code |", "|---|---|--:|---|---|---|"]
     for row in rows[:SHOWN]:
-        stripe = f"[{row['stripe_number'] or row['stripe_id']}]({stripe_link(row['stripe_id'], live=live)})"
         remedy = entry(row["code"]).remedy if row["code"] else ""
-        lines.append(f"| {stripe} | {_cell(row['message'])} | {_cell(remedy)} | {row['code'] or ''} |")
+        code = _together(row["code"] or "")
+        cells = (_stripe(row, live), _cell(row["name"], 40), _amount(row), _cell(row["message"], 400), _cell(remedy, 400), code)
+        lines.append(f"| {' | '.join(cells)} |")
     return dg.MetadataValue.md("\n".join([*lines, *_more(rows)]))
+
+
+def _stripe(row: Mapping[str, Any], live: bool) -> str:
+    return f"[{_together(row['stripe_number'] or row['stripe_id'])}]({stripe_link(row['stripe_id'], live=live)})"
+
+
+def _amount(row: Mapping[str, Any]) -> str:
+    return _together(format_money(row["total"], row["currency"])) if row["total"] is not None else ""
+
+
+def _together(text: str) -> str:
+    """Keeps numbers, codes and their units on one line of a narrow column."""
+    return text.replace(" ", "\N{NO-BREAK SPACE}").replace("-", "\N{NON-BREAKING HYPHEN}")
 
 
 def _more(rows: Sequence[object]) -> list[str]:
     return [] if len(rows) <= SHOWN else ["", f"… and {len(rows) - SHOWN} more: `cloudify status` lists all."]
 
 
-def _cell(text: str | None) -> str:
-    return (text or "").replace("|", "\\|").replace("\n", " ").replace("\r", " ")
+def _cell(text: str | None, width: int = 60) -> str:
+    """Foreign text inside a Markdown table: its own signs are shown, not obeyed."""
+    line = " ".join((text or "").split())
+    cut = line if len(line) <= width else f"{line[: width - 1]}…"
+    return re.sub(r"([\\`*_\[\]<>|#~])", r"\\\1", cut)

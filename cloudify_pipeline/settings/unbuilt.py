@@ -26,8 +26,6 @@ UNBUILT = (
     Unbuilt("business_central", "remove the section"),
     Unbuilt("journal", "remove the section"),
     Unbuilt("alerts", "remove the key; a failed run is red in the web interface"),
-    Unbuilt("products.rounding_product", "remove the key; a document that is a few øre off is held"),
-    Unbuilt("invoices.rounding", "remove the key; a document that is a few øre off is held"),
     Unbuilt("invoices.send_by", "use none", values=("ean",)),
     Unbuilt("invoices.closed_period", "use hold", values=("first_open_day",)),
     Unbuilt("invoices.write_back", "write false or remove the key; nothing is written to the Stripe invoice", harmless=(False,)),

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
 
@@ -33,6 +34,8 @@ from cloudify_pipeline.ledgers.port import (
 from cloudify_pipeline.mapping.fields import FieldCatalogue
 
 _REQUEST_ACCESS = "https://secure.e-conomic.com/secure/api1/requestaccess.aspx"
+WEB = "https://secure.e-conomic.com/"
+"""Where people log in. No public address of a single document is documented, so a document's link leads here."""
 _WRITING_ROLES = frozenset({"SuperUser", "Sales"})
 """Either lets an app write customers, products, invoices and orders (reference/economic.md §2)."""
 
@@ -81,6 +84,7 @@ class EconomicLedger:
             sleep=sleep,
             requests=self.requests,
         )
+        self._web = WEB if api_base == API_BASE else None
         self._chart: Chart | None = None
         self._reading = asyncio.Lock()
 
@@ -145,7 +149,7 @@ class EconomicLedger:
         for place in _PLACES[kind]:
             raw = await self._client.read(path(*place, number), tolerate={404})
             if raw is not None:
-                return document_record(kind, raw)
+                return replace(document_record(kind, raw), url=self._web)
         return None
 
     def create_customer(self, customer: CustomerWrite) -> Write:
@@ -184,10 +188,11 @@ class EconomicLedger:
         if write.method == "PUT" and reply.status == 201:
             _log.warning("%s %s made a new record: the old one was deleted meanwhile", write.method, write.path)
         try:
-            return _answer(write, reply)
+            answer = _answer(write, reply)
         except (KeyError, TypeError, AttributeError, ArithmeticError) as error:
             message = f"the answer to {write.method} {write.path} (HTTP {reply.status}) does not show what was written"
             raise OutcomeUnknown(message, code="E-SERVER", status=reply.status, request_id=reply.request_id) from error
+        return answer if answer.document is None else replace(answer, document=replace(answer.document, url=self._web))
 
     async def close(self) -> None:
         """Let go of connections."""
