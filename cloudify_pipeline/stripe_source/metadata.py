@@ -33,7 +33,6 @@ NEEDED_RIGHTS = (
     Right("Charges and refunds", "read", "payments without an invoice", "/v1/charges"),
     Right("Invoice payments", "read", "which charge pays which invoice", "/v1/invoice_payments"),
     Right("Events", "read", "what has changed since the last run", "/v1/events"),
-    Right("Invoices", "write", "the ledger's status in the invoice's metadata"),
     Right("Customers", "write", "the ledger's customer number in the customer's metadata"),
 )
 

@@ -14,7 +14,7 @@ from cloudify_pipeline.sandbox.server import Sandbox
 
 def run(location: ModuleType, job: str, recorded: dg.DagsterInstance, **scope: Any) -> dg.ExecuteInProcessResult:
     config = {"resources": {"scope": {"config": scope}}} if scope else {}
-    definition = location.defs.resolve_job_def(job)
+    definition: dg.JobDefinition = location.defs.resolve_job_def(job)
     return definition.execute_in_process(partition_key="nordlys", instance=recorded, run_config=config, raise_on_error=False)
 
 
