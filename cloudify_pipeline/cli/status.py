@@ -1,6 +1,5 @@
 """`cloudify status`: where every document stands."""
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
@@ -12,8 +11,6 @@ from cloudify_pipeline.cli.output import DONE, AsJson, document_name, local, mon
 from cloudify_pipeline.control import status as control
 
 Find = Annotated[str | None, typer.Option("--find", help="Only documents whose id, number or customer contains this text.")]
-_ROOT = re.compile(r"\bis held: (E-[A-Z-]+):")
-
 Limit = Annotated[int, typer.Option("--limit", min=1, help="Rows to show; --json lists all.")]
 
 
@@ -69,19 +66,11 @@ def reasons(title: str, documents: Sequence[Mapping[str, Any]]) -> None:
                 row["state"],
                 row["error_code"],
                 row["error"],
-                remedy(row["error_code"], row["error"]),
+                entry(row["error_code"]).remedy if row["error_code"] else "",
             )
             for row in documents
         ),
     )
-
-
-def remedy(code: str | None, message: str | None) -> str:
-    """What to do. A document that is held for its customer or product names that one's code: its remedy is the one that helps."""
-    if code is None:
-        return ""
-    root = _ROOT.search(message or "")
-    return entry(root[1] if root else code).remedy
 
 
 def counts_line(counts: Mapping[str, int]) -> str:

@@ -126,11 +126,7 @@ class _Explainer:
         fresh = plan is None
         if plan is None:
             plan = await self._plan_now(kind, stripe_id)
-        if not isinstance(plan, PlannedDocument):
-            return self._explained(kind, stripe_id, plan, fresh=fresh)
-        document = plan.document
-        products = sorted({line.product.stripe_id for line in document.lines if line.product and line.product.stripe_id})
-        customer = document.customer.stripe_id
+        customer, products = self._named(kind, stripe_id, plan)
         return self._explained(
             kind,
             stripe_id,
@@ -139,6 +135,19 @@ class _Explainer:
             customer=self._party("customer", customer) if customer else None,
             products=tuple(self._party("product", product) for product in products),
         )
+
+    def _named(self, kind: RecordKind, stripe_id: str, plan: Plan | None) -> tuple[str | None, Sequence[str]]:
+        """The Stripe customer and products of a document; of one that is held, as the staged object names them."""
+        if isinstance(plan, PlannedDocument):
+            lines = plan.document.lines
+            products = {line.product.stripe_id for line in lines if line.product and line.product.stripe_id}
+            return plan.document.customer.stripe_id, sorted(products)
+        if kind != "document":
+            return None, ()
+        staged: Kind = "invoice" if stripe_id.startswith("in_") else "charge"
+        record = self._opened.staging.objects(staged, [stripe_id]).get(stripe_id, {})
+        customer = record.get("customer")
+        return (str(customer) if customer else None), sorted(set(_products(record)))
 
     def _party(self, kind: RecordKind, stripe_id: str) -> Explained:
         plan = self._from_fresh(kind, stripe_id) or self._staged_plan(kind, stripe_id)
