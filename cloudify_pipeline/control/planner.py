@@ -60,6 +60,7 @@ class _Planner:
             await self._plan_customers(chart, parties)
             await self._plan_products(chart, parties)
             await self._plan_documents(chart, due_ids)
+            self._leave_out_unused()
         return self._planned
 
     def _due(self, ids: Sequence[str] | None) -> dict[str, DueDocument]:
@@ -185,6 +186,15 @@ class _Planner:
                 prices=parties.prices.get(stripe_id, {}),
             )
         self._planned.products = distinct_numbers(plans)
+
+    def _leave_out_unused(self) -> None:
+        """Nothing is created for the sake of a document that is held: a customer or product comes with its first document."""
+        planned = [plan.document for plan in self._planned.documents.values() if isinstance(plan, PlannedDocument)]
+        buyers = {document.customer.stripe_id for document in planned}
+        sold = {line.product.stripe_id for document in planned for line in document.lines if line.product}
+        customers, products = self._planned.customers, self._planned.products
+        self._planned.customers = {i: plan for i, plan in customers.items() if isinstance(plan, Hold) or i in buyers}
+        self._planned.products = {i: plan for i, plan in products.items() if isinstance(plan, Hold) or i in sold}
 
     async def _plan_documents(self, chart: Chart, due_ids: Mapping[str, DueDocument]) -> None:
         mappings = self._opened.loaded.mappings

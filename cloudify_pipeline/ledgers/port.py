@@ -9,6 +9,7 @@ after its retries). Raised by :meth:`Ledger.send` only: ``Refused``, ``NotSent``
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Literal, Protocol
 
 from cloudify_pipeline.accounting.chart import Chart, Number
@@ -122,6 +123,8 @@ class Ledger(Protocol):
     name: str
     """For people: the ledger's own name."""
     requests: Requests
+    idempotency_window: timedelta
+    """How long after an intent its Idempotency-Key is surely still known: the ledger's own time less a margin."""
 
     @property
     def customer_fields(self) -> FieldCatalogue:

@@ -9,7 +9,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from uuid import uuid4
 
 from cloudify_pipeline.accounting.chart import Number
@@ -18,9 +18,6 @@ from cloudify_pipeline.errors import NotSent, OutcomeUnknown, Problem, Refused, 
 from cloudify_pipeline.ledgers.port import Answer, Ledger, LedgerDocument, Operation, Write
 from cloudify_pipeline.posting.log.commits import GroupCommit
 from cloudify_pipeline.posting.log.store import LogChange, OpenOperation, PostingLog, body_hash
-
-IDEMPOTENCY_WINDOW = timedelta(minutes=50)
-"""e-conomic forgets an Idempotency-Key after an hour (reference/economic.md §9); ten minutes are left for clocks and calls."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +176,11 @@ class Executor:
 
     async def _intend(self, write: Write, revision: str, earlier: OpenOperation | None) -> tuple[int, str]:
         now = self.clock()
-        if earlier is not None and earlier.body_hash == body_hash(write.body) and now - earlier.intended_at < IDEMPOTENCY_WINDOW:
+        if (
+            earlier is not None
+            and earlier.body_hash == body_hash(write.body)
+            and now - earlier.intended_at < self.ledger.idempotency_window
+        ):
             return earlier.id, earlier.idempotency_key
         # New for every intent: a refusal may be cached under its key, and a mended body must not meet it.
         key = uuid4().hex

@@ -2,13 +2,16 @@
 
 import json
 from collections.abc import Callable
+from copy import deepcopy
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from cloudify_pipeline.cli.main import main
-from cloudify_pipeline_tests.whole_runs.conftest import Company, company
+from cloudify_pipeline_tests.whole_runs.conftest import CONNECTION, Company, company
 
 __all__ = ["company"]
 
@@ -47,3 +50,18 @@ def shop(company: Company) -> Company:
     company.pay(company.invoice(company.customer("Nowhere", country=None)))
     company.connection().log.close()
     return company
+
+
+@pytest.fixture
+def written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with the connection file `nordlys`, and no server behind it: any call would be refused."""
+    folder = tmp_path / "connections"
+    folder.mkdir()
+    monkeypatch.setenv("CLOUDIFY_CONNECTIONS", str(folder))
+    monkeypatch.setenv("CLOUDIFY_HOME", str(tmp_path / "home"))
+    for name in ("STRIPE_KEY", "APP_SECRET_TOKEN", "GRANT_TOKEN"):
+        monkeypatch.setenv(f"CLOUDIFY_DEMO_{name}", f"the-{name}-itself")
+    settings = deepcopy(CONNECTION)
+    settings["stripe"]["api_base"] = settings["economic"]["api_base"] = "http://127.0.0.1:9"
+    (folder / "nordlys.yaml").write_text(yaml.safe_dump(settings), encoding="utf-8")
+    return folder

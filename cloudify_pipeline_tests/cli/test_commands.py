@@ -1,6 +1,7 @@
 """Each command against both embedded servers: exit code, JSON shape, words, and that nothing but GET is sent."""
 
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 
@@ -219,16 +220,16 @@ def test_settings_fields_show_fill_rates_and_metadata_keys(shop: Company, call: 
     assert "delivery.city" in call("settings", "fields").out
 
 
-def test_settings_show_masks_secrets_and_names_origins(shop: Company, call: Call) -> None:
+def test_settings_show_masks_secrets_and_names_origins(written: Path, call: Call) -> None:
     called = call("settings", "show", "--json")
     assert called.code == 0
-    assert shop.sandbox.stripe_key not in called.out
+    assert "itself" not in called.out
     words = call("settings", "show", "nordlys").out
     assert "env: CLOUDIFY_DEMO_STRIPE_KEY" in words
     assert "customers.on_multiple_matches" in words
 
 
-def test_settings_schema_is_a_json_schema(shop: Company, call: Call) -> None:
+def test_settings_schema_is_a_json_schema(call: Call) -> None:
     schema = call("settings", "schema")
     assert schema.code == 0
     assert "customers" in schema.document["properties"]
@@ -251,7 +252,7 @@ def test_settings_schema_is_a_json_schema(shop: Company, call: Call) -> None:
         ("nonsense",),
     ],
 )
-def test_a_wrong_call_ends_with_2_and_names_what_is_wrong(shop: Company, call: Call, arguments: tuple[str, ...]) -> None:
+def test_a_wrong_call_ends_with_2_and_names_what_is_wrong(written: Path, call: Call, arguments: tuple[str, ...]) -> None:
     called = call(*arguments, "--json")
     assert called.code == 2
     assert called.document["error"]["code"] == "E-SETTINGS"
@@ -260,25 +261,26 @@ def test_a_wrong_call_ends_with_2_and_names_what_is_wrong(shop: Company, call: C
     assert words.code == 2
     assert words.out == ""
     assert "Traceback" not in words.err
-    assert methods(shop) <= {"GET"}
+    assert "itself" not in called.out + words.err
 
 
-def test_without_a_name_several_connections_are_listed(shop: Company, call: Call) -> None:
-    (shop.folder / "other.yaml").write_text("nonsense: true\n", encoding="utf-8")
+def test_without_a_name_several_connections_are_listed(written: Path, call: Call) -> None:
+    (written / "other.yaml").write_text("nonsense: true\n", encoding="utf-8")
     called = call("status")
     assert called.code == 2
     assert "nordlys, other" in called.err
 
 
-@pytest.mark.parametrize("command", ["connect", "check", "preview", "status"])
-def test_no_secret_is_ever_shown(shop: Company, call: Call, command: str) -> None:
+def test_no_secret_is_ever_shown(shop: Company, call: Call) -> None:
     secrets = set(shop.sandbox.environment.values())
-    for flags in ((), ("--json",)):
-        called = call(command, *flags)
+    for arguments in (("connect",), ("connect", "--json"), ("check",), ("preview", "--json"), ("settings", "fields")):
+        called = call(*arguments)
         assert not [secret for secret in secrets if secret in called.out + called.err]
     shop.sandbox.economic.revoke_grant()
-    called = call(command)
-    assert not [secret for secret in secrets if secret in called.out + called.err]
+    for command in ("connect", "check", "preview"):
+        called = call(command)
+        assert called.code == 3
+        assert not [secret for secret in secrets if secret in called.out + called.err]
 
 
 def test_an_unexpected_error_shows_its_place_and_not_its_text(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from decimal import Decimal
 
 from cloudify_pipeline.accounting.chart import Chart, Number
@@ -42,6 +43,7 @@ class FakeLedger:
     """State, an idempotency cache, and a log of sent writes."""
 
     name: str = "fake"
+    idempotency_window: timedelta = timedelta(minutes=50)
     stored_customers: dict[int, LedgerRecord] = field(default_factory=dict)
     stored_products: dict[str, LedgerRecord] = field(default_factory=dict)
     stored: dict[tuple[str, int], LedgerDocument] = field(default_factory=dict)

@@ -5,6 +5,7 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 from urllib.parse import quote
 
@@ -58,6 +59,8 @@ class EconomicLedger:
     """One e-conomic agreement. The chart is read once and kept; `notes` says what of it could not be known."""
 
     name = "e-conomic"
+    # Keys are forgotten after an hour (reference/economic.md §9); ten minutes are left for clocks and calls.
+    idempotency_window = timedelta(minutes=50)
 
     def __init__(
         self,
