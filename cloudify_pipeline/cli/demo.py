@@ -12,7 +12,7 @@ from cloudify_pipeline.cli.demo_home import NAME, DemoHome
 from cloudify_pipeline.cli.names import opening
 from cloudify_pipeline.cli.output import ATTENTION, DONE, FAILED, AsJson, document_name, moneys, say, show_error, show_json, table
 from cloudify_pipeline.cli.status import counts_line, documents_table, reasons
-from cloudify_pipeline.cli.sync import Synced, Verbose, cause, document, run_sync
+from cloudify_pipeline.cli.sync import Synced, Verbose, document, run_sync
 from cloudify_pipeline.cli.ui import serve
 from cloudify_pipeline.control.causes import add
 from cloudify_pipeline.control.status import status
@@ -39,13 +39,14 @@ def demo(ui: Ui = False, host: Host = "127.0.0.1", port: Port = None, verbose: V
 
 def _report(synced: Synced, running: DemoHome, *, as_json: bool, ui: bool) -> int:
     if synced.exit_code == FAILED:
-        code, message = cause(synced.failures)
-        show_error(code, message, entry(code).remedy, as_json=as_json, more={"failures": list(synced.failures)})
+        first = synced.failures[0]
+        more = {"failures": [str(failure) for failure in synced.failures]}
+        show_error(first.code, first.message, entry(first.code).remedy, as_json=as_json, more=more)
         return FAILED
     with opening(NAME) as opened:
         documents = status(opened)["documents"]
         parties = {kind: opened.log.identities(NAME, kind).values() for kind in ("customer", "product")}
-    unlike = [*differences(running.sandbox.expected, documents), *synced.failures]
+    unlike = [*differences(running.sandbox.expected, documents), *map(str, synced.failures)]
     new = [row for row in synced.outcome.documents if row["state"] in _IN_LEDGER]
     made = {f"{kind}s": sum(one.how == "created" for one in several) for kind, several in parties.items()}
     if as_json:

@@ -12,14 +12,13 @@ from typing import Annotated, Any
 
 import typer
 
-from cloudify_pipeline import errors
 from cloudify_pipeline.catalogue import entry
 from cloudify_pipeline.cli.names import chosen_and_records, documents_only, opening
 from cloudify_pipeline.cli.output import ATTENTION, DONE, FAILED, AsJson, console, say, show_error, show_json
 from cloudify_pipeline.cli.progress import watching
 from cloudify_pipeline.cli.status import counts_line, documents_table, reasons
-from cloudify_pipeline.control.outcome import Outcome, outcome
-from cloudify_pipeline.errors import PipelineError, SettingsError, SettingsProblem
+from cloudify_pipeline.control.outcome import FailedStep, Outcome, outcome
+from cloudify_pipeline.errors import SettingsError, SettingsProblem
 
 Words = Annotated[list[str] | None, typer.Argument(metavar="[NAME] [INVOICE]...", help="The connection, and which invoices.")]
 Since = Annotated[str | None, typer.Option("--since", metavar="DATE", help="Read Stripe from this day on: YYYY-MM-DD.")]
@@ -35,13 +34,13 @@ class Synced:
     """A finished sync: what it did, and what its failed steps said."""
 
     outcome: Outcome
-    failures: tuple[str, ...]
+    failures: tuple[FailedStep, ...]
     seconds: float
 
     @property
     def exit_code(self) -> int:
         """As the interface has it."""
-        steps = {failure.split(":", 1)[0].split(".")[0] for failure in self.failures}
+        steps = {failure.step.split(".")[0] for failure in self.failures}
         nothing_touched = not self.outcome.documents and not self.outcome.waiting_for_a_person
         if steps & set(_STOPS_EVERYTHING) or (steps and nothing_touched):
             return FAILED
@@ -53,9 +52,9 @@ def sync(words: Words = None, since: Since = None, verbose: Verbose = False, as_
     name, ids = chosen_and_records(words or [])
     synced = run_sync(name, documents_only(ids), since=_day(since), verbose=verbose, quiet=as_json)
     if synced.exit_code == FAILED:
-        code, message = cause(synced.failures)
-        more = {"run_id": synced.outcome.run_id, "connection": name, "failures": list(synced.failures)}
-        show_error(code, message, entry(code).remedy, as_json=as_json, more=more)
+        first = synced.failures[0]
+        more = {"run_id": synced.outcome.run_id, "connection": name, "failures": [str(failure) for failure in synced.failures]}
+        show_error(first.code, first.message, entry(first.code).remedy, as_json=as_json, more=more)
         return FAILED
     if as_json:
         show_json(document(synced))
@@ -96,7 +95,7 @@ def document(synced: Synced) -> dict[str, Any]:
         "counts": done.counts,
         "ids": done.ids,
         "documents": done.documents,
-        "failures": list(synced.failures),
+        "failures": [str(failure) for failure in synced.failures],
         "seconds": round(synced.seconds, 1),
     }
 
@@ -110,7 +109,7 @@ def _show(synced: Synced) -> None:
     if troubled:
         reasons("Held or failed in this run", troubled[:_SHOWN])
     for failure in synced.failures:
-        console(sys.stderr).print(failure, style="red")
+        console(sys.stderr).print(str(failure), style="red")
     if not done.documents:
         say("Nothing new.")
     say(f"{done.connection}: {counts_line(done.counts)}")
@@ -124,16 +123,6 @@ def _day(text: str | None) -> str | None:
         return date.fromisoformat(text).isoformat()
     except ValueError as error:
         raise SettingsError("the call", [SettingsProblem("--since", text, "a day, as in 2026-11-01")]) from error
-
-
-def cause(failures: Sequence[str]) -> tuple[str, str]:
-    """The code and words of the first failed step; the error's class stands before its message."""
-    first = failures[0] if failures else "the run failed"
-    for name, kind in vars(errors).items():
-        marker = f"cloudify_pipeline.errors.{name}: "
-        if isinstance(kind, type) and issubclass(kind, PipelineError) and marker in first:
-            return kind.code, first.split(marker, 1)[1].strip()
-    return "E-INTERNAL", first
 
 
 @contextlib.contextmanager

@@ -9,6 +9,18 @@ from cloudify_pipeline.control.status import status
 
 
 @dataclass(frozen=True, slots=True)
+class FailedStep:
+    """A step that failed, with the catalogue's code."""
+
+    step: str
+    code: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.code}: {self.message} ({self.step})"
+
+
+@dataclass(frozen=True, slots=True)
 class Outcome:
     """`documents` are those that this run touched, as `status` shows them; `counts` are of the whole connection."""
 

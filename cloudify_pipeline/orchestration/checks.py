@@ -16,7 +16,8 @@ warnings.filterwarnings("ignore", message="Specifying a partitions_def on an Ass
 @dg.asset_check(asset=dg.AssetKey(["stripe", "invoices"]), partitions_def=connections)
 def stripe_amounts_add_up(context: dg.AssetCheckExecutionContext, scope: RunScope) -> dg.AssetCheckResult:
     """Every staged invoice satisfies Stripe's own arithmetic: total = lines − discounts + exclusive tax + shipping."""
-    faults = scope.open(context.partition_key).staging.arithmetic_faults()
+    with scope.opened(context.partition_key) as opened:
+        faults = opened.staging.arithmetic_faults()
     lines = [f"- {invoice}: {text}" for invoice, text in faults[:50]]
     return dg.AssetCheckResult(
         passed=not faults,
@@ -28,8 +29,8 @@ def stripe_amounts_add_up(context: dg.AssetCheckExecutionContext, scope: RunScop
 @dg.asset_check(asset=dg.AssetKey(["ledger", "documents"]), partitions_def=connections)
 def totals_agree(context: dg.AssetCheckExecutionContext, scope: RunScope) -> dg.AssetCheckResult:
     """No document stands in the ledger with another total than Stripe's."""
-    opened = scope.open(context.partition_key)
-    rows = [row for row in opened.log.records(opened.name) if row["code"] == "E-TOTAL" and row["number"]]
+    with scope.opened(context.partition_key) as opened:
+        rows = [row for row in opened.log.records(opened.name) if row["code"] == "E-TOTAL" and row["number"]]
     return dg.AssetCheckResult(
         passed=not rows,
         severity=dg.AssetCheckSeverity.ERROR,
@@ -40,8 +41,8 @@ def totals_agree(context: dg.AssetCheckExecutionContext, scope: RunScope) -> dg.
 @dg.asset_check(asset=dg.AssetKey(["ledger", "documents"]), partitions_def=connections)
 def nothing_held_or_failed(context: dg.AssetCheckExecutionContext, scope: RunScope) -> dg.AssetCheckResult:
     """Every document that is due stands in the ledger: none waits for a person."""
-    opened = scope.open(context.partition_key)
-    rows = opened.log.records(opened.name, states=("held", "failed"))
+    with scope.opened(context.partition_key) as opened:
+        rows = opened.log.records(opened.name, states=("held", "failed"))
     by_code = Counter(row["code"] for row in rows)
     return dg.AssetCheckResult(
         passed=not rows,

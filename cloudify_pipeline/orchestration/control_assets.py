@@ -17,14 +17,14 @@ from cloudify_pipeline.orchestration.words import documents_table, reasons_table
 )
 def control_status(context: dg.AssetExecutionContext, scope: RunScope) -> dg.MaterializeResult:
     """Where every invoice and payment of this connection stands today, whichever run brought it there."""
-    opened = scope.open(context.partition_key)
-    rows = opened.log.records(opened.name)
-    live = not opened.staging.test_mode()
-    return dg.MaterializeResult(
-        metadata={
-            **status(opened)["counts"],
-            "in the ledger": sums(rows, ("posted", "booked")),
-            "held and failed": reasons_table([row for row in rows if row["state"] in {"held", "failed"}], live=live),
-            "latest documents": documents_table([row for row in rows if row["state"] in {"posted", "booked"}], live=live),
-        }
-    )
+    with scope.opened(context.partition_key) as opened:
+        rows = opened.log.records(opened.name)
+        live = not opened.staging.test_mode()
+        return dg.MaterializeResult(
+            metadata={
+                **status(opened)["counts"],
+                "in the ledger": sums(rows, ("posted", "booked")),
+                "held and failed": reasons_table([row for row in rows if row["state"] in {"held", "failed"}], live=live),
+                "latest documents": documents_table([row for row in rows if row["state"] in {"posted", "booked"}], live=live),
+            }
+        )

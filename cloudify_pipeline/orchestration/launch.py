@@ -5,6 +5,7 @@ from typing import Any
 
 import dagster as dg
 
+from cloudify_pipeline.control.outcome import FailedStep
 from cloudify_pipeline.definitions import defs
 from cloudify_pipeline.orchestration.instance import instance
 
@@ -15,7 +16,7 @@ class Launched:
 
     run_id: str
     success: bool
-    failures: tuple[str, ...]
+    failures: tuple[FailedStep, ...]
 
 
 def run_job(job: str, connection: str, *, scope: dict[str, Any] | None = None, log_level: str | None = None) -> Launched:
@@ -31,12 +32,14 @@ def run_job(job: str, connection: str, *, scope: dict[str, Any] | None = None, l
     return Launched(result.run_id, result.success, failures)
 
 
-def _reason(event: dg.DagsterEvent) -> str:
+def _reason(event: dg.DagsterEvent) -> FailedStep:
     data = event.step_failure_data
+    step = str(event.step_key)
     failure = data.user_failure_data
-    if failure is not None and failure.description:
-        return f"{event.step_key}: {failure.description}"
+    if failure is not None:
+        words = {name: str(value.value) for name, value in failure.metadata.items()}
+        return FailedStep(step, words.get("code", "E-SERVER"), words.get("what happened") or failure.description or "failed")
     error = data.error
     while error is not None and error.cause is not None:
         error = error.cause
-    return f"{event.step_key}: {(error.message if error else 'failed').strip()}"
+    return FailedStep(step, "E-INTERNAL", (error.message if error else "failed").strip())

@@ -49,13 +49,14 @@ def _ledger_asset(name: str, kind: RecordKind, step: Step, after: Sequence[dg.As
 
     @dg.op(name=f"due_{name}", ins={"after": dg.In(dg.Nothing)})
     def due(context: dg.OpExecutionContext, scope: RunScope) -> list[str]:
-        return [row.stripe_id for row in scope.open(context.partition_key).staging.plans(f"plan_{name}")]
+        with scope.opened(context.partition_key) as opened:
+            return [row.stripe_id for row in opened.staging.plans(f"plan_{name}")]
 
     @dg.op(name=f"post_{name}")
     def post(context: dg.OpExecutionContext, scope: RunScope, ids: list[str]) -> dict[str, Any]:
-        opened = scope.open(context.partition_key)
         started = monotonic()
-        stepped = asyncio.run(step(opened, context.run_id, ids))
+        with scope.opened(context.partition_key) as opened:
+            stepped = asyncio.run(step(opened, context.run_id, ids))
         return {
             "ids": ids,
             "made": sum(ending.made for ending in stepped.endings),
@@ -66,10 +67,10 @@ def _ledger_asset(name: str, kind: RecordKind, step: Step, after: Sequence[dg.As
 
     @dg.op(name=f"summarise_{name}")
     def summarise(context: dg.OpExecutionContext, scope: RunScope, posted: dict[str, Any]) -> dg.MaterializeResult:
-        opened = scope.open(context.partition_key)
         ids = set(posted["ids"])
-        rows = [row for row in opened.log.records(opened.name, kind) if row["stripe_id"] in ids]
-        return dg.MaterializeResult(metadata=_metadata(opened, kind, rows, posted))
+        with scope.opened(context.partition_key) as opened:
+            rows = [row for row in opened.log.records(opened.name, kind) if row["stripe_id"] in ids]
+            return dg.MaterializeResult(metadata=_metadata(opened, kind, rows, posted))
 
     @dg.graph_asset(
         key=["ledger", name],
@@ -139,14 +140,19 @@ def ledger_settled(context: dg.AssetExecutionContext, scope: RunScope) -> dg.Mat
     Red when something remains: the reason names each record. Everything else of the run stands; *re-execute from
     failure* runs just this.
     """
-    opened = scope.open(context.partition_key)
-    stepped = asyncio.run(settle(opened, context.run.run_id))
+    with scope.opened(context.partition_key) as opened:
+        stepped = asyncio.run(settle(opened, context.run.run_id))
     remaining = unreached(stepped.endings)
     if remaining:
         names = ", ".join(f"{ending.stripe_id} ({ending.problem})" for ending in remaining[:10])
         raise dg.Failure(
             description=f"{len(remaining)} records could not be reached: {names}",
-            metadata={"not reached": len(remaining), "tried again": len(stepped.endings)},
+            metadata={
+                "code": "E-SERVER",
+                "what happened": f"{len(remaining)} records could not be reached: {names}",
+                "not reached": len(remaining),
+                "tried again": len(stepped.endings),
+            },
             allow_retries=False,
         )
     return dg.MaterializeResult(metadata={"tried again": len(stepped.endings), "not reached": 0})

@@ -47,8 +47,8 @@ _SOURCES = {
 def plan_assets(context: dg.AssetExecutionContext, scope: RunScope) -> Iterator[dg.MaterializeResult]:
     """Decides what is due, against the ledger as it is now; sends nothing."""
     started = monotonic()
-    opened = scope.open(context.partition_key)
-    planned = asyncio.run(plan(opened, ids=scope.invoice_ids or None))
+    with scope.opened(context.partition_key) as opened:
+        planned = asyncio.run(plan(opened, ids=scope.invoice_ids or None))
     groups: dict[str, Mapping[str, Plan]] = {
         "customers": planned.customers,
         "products": planned.products,

@@ -1,10 +1,15 @@
 """What a run is told at launch, and how it opens its connection."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import dagster as dg
 from pydantic import Field
 
+from cloudify_pipeline.catalogue import entry
 from cloudify_pipeline.connection import open_connection
 from cloudify_pipeline.control.opened import OpenConnection
+from cloudify_pipeline.errors import PipelineError
 
 
 class RunScope(dg.ConfigurableResource):
@@ -17,6 +22,22 @@ class RunScope(dg.ConfigurableResource):
         default=None, description="First run only: read Stripe from this day on (YYYY-MM-DD). Empty: from the beginning."
     )
 
-    def open(self, connection: str) -> OpenConnection:
-        """Open `connection`; its settings are read anew, so an edited file counts from the next run on."""
-        return open_connection(connection)
+    @contextmanager
+    def opened(self, connection: str) -> Iterator[OpenConnection]:
+        """Connection `connection` for one step; its settings are read anew, so an edited file counts from the next run on.
+
+        What stops the run becomes a failed step that names the code, what happened and what to do.
+        """
+        try:
+            opened = open_connection(connection)
+            try:
+                yield opened
+            finally:
+                opened.log.close()
+        except PipelineError as error:
+            remedy = entry(error.code).remedy
+            raise dg.Failure(
+                description=f"{error.code}: {error.message}. {remedy}",
+                metadata={"code": error.code, "what happened": error.message, "what to do": remedy},
+                allow_retries=False,
+            ) from error

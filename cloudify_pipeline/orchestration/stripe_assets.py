@@ -70,36 +70,36 @@ _COLUMNS = {
 )
 def stripe_assets(context: dg.AssetExecutionContext, scope: RunScope) -> Iterator[dg.MaterializeResult]:
     """Reads what is new or changed in Stripe into staging."""
-    opened = scope.open(context.partition_key)
-    started = monotonic()
-    since = datetime.fromisoformat(scope.since).replace(tzinfo=COPENHAGEN).astimezone(UTC) if scope.since else None
-    report = asyncio.run(
-        stage(opened, since=since, ids=scope.invoice_ids, progress=lambda kind, done: tell(f"reading {kind}s", done))
-    )
-    context.log.info(f"read Stripe in {monotonic() - started:.1f} s with {report.requests} requests")
-    for name, kind in _KINDS.items():
-        summary = opened.staging.summary(kind)
-        counted = report.kinds.get(kind)
-        yield dg.MaterializeResult(
-            asset_key=["stripe", name],
-            metadata={
-                "dagster/row_count": summary.rows,
-                "dagster/column_schema": dg.TableSchema(
-                    [dg.TableColumn(column, type_, description=_COLUMNS.get(column)) for column, type_ in summary.columns]
-                ),
-                "dagster/table_name": f"{context.partition_key}.{name}",
-                "read": counted.seen if counted else 0,
-                "changed": counted.changed if counted else 0,
-                "deleted": summary.deleted,
-                "how": report.mode,
-                **({"sums": " · ".join(format_money(s, c) for c, s in sorted(summary.sums.items()))} if summary.sums else {}),
-                **{f"status: {status}": count for status, count in summary.by_status.items()},
-                **(
-                    {"oldest": summary.oldest.isoformat(), "newest": summary.newest.isoformat()}
-                    if summary.oldest and summary.newest
-                    else {}
-                ),
-                "requests to Stripe": report.requests,
-                "seconds": round(monotonic() - started, 1),
-            },
+    with scope.opened(context.partition_key) as opened:
+        started = monotonic()
+        since = datetime.fromisoformat(scope.since).replace(tzinfo=COPENHAGEN).astimezone(UTC) if scope.since else None
+        report = asyncio.run(
+            stage(opened, since=since, ids=scope.invoice_ids, progress=lambda kind, done: tell(f"reading {kind}s", done))
         )
+        context.log.info(f"read Stripe in {monotonic() - started:.1f} s with {report.requests} requests")
+        for name, kind in _KINDS.items():
+            summary = opened.staging.summary(kind)
+            counted = report.kinds.get(kind)
+            yield dg.MaterializeResult(
+                asset_key=["stripe", name],
+                metadata={
+                    "dagster/row_count": summary.rows,
+                    "dagster/column_schema": dg.TableSchema(
+                        [dg.TableColumn(column, type_, description=_COLUMNS.get(column)) for column, type_ in summary.columns]
+                    ),
+                    "dagster/table_name": f"{context.partition_key}.{name}",
+                    "read": counted.seen if counted else 0,
+                    "changed": counted.changed if counted else 0,
+                    "deleted": summary.deleted,
+                    "how": report.mode,
+                    **({"sums": " · ".join(format_money(s, c) for c, s in sorted(summary.sums.items()))} if summary.sums else {}),
+                    **{f"status: {status}": count for status, count in summary.by_status.items()},
+                    **(
+                        {"oldest": summary.oldest.isoformat(), "newest": summary.newest.isoformat()}
+                        if summary.oldest and summary.newest
+                        else {}
+                    ),
+                    "requests to Stripe": report.requests,
+                    "seconds": round(monotonic() - started, 1),
+                },
+            )

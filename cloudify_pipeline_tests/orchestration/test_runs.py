@@ -93,6 +93,10 @@ def test_a_withdrawn_grant_fails_the_plan_with_the_remedy_and_posts_nothing(loca
         result = run(location, "sync", recorded)
         failed = [event for event in result.all_events if event.is_step_failure]
     assert [event.step_key for event in failed] == ["plan"]
+    said = failed[0].step_failure_data.user_failure_data
+    assert said is not None
+    assert said.metadata["code"].value == "E-CONN-GRANT"
+    assert "Grant access again" in str(said.description)
     assert {call.method for call in sandbox.economic.calls} == {"GET"}
 
 
