@@ -3,12 +3,16 @@
 The one place that knows which class a setting names.
 """
 
+import asyncio
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-from cloudify_pipeline.control.opened import OpenConnection
+import httpx
+
+from cloudify_pipeline.control.opened import GrantAccess, OpenConnection
+from cloudify_pipeline.ledgers.economic import client as economic_client
 from cloudify_pipeline.ledgers.economic import fields as economic_fields
-from cloudify_pipeline.ledgers.economic.ledger import EconomicLedger
+from cloudify_pipeline.ledgers.economic.ledger import EconomicLedger, install_url
 from cloudify_pipeline.ledgers.economic.premapped import PREMAPPED as ECONOMIC_PREMAPPED
 from cloudify_pipeline.ledgers.port import Ledger
 from cloudify_pipeline.posting.log.store import PostingLog
@@ -16,9 +20,15 @@ from cloudify_pipeline.settings.load import Catalogues, LoadedConnection, load_s
 from cloudify_pipeline.settings.models import ConnectionSettings
 from cloudify_pipeline.settings.paths import connection_file, home, posting_url
 from cloudify_pipeline.staging.store import Staging
+from cloudify_pipeline.stripe_source import client as stripe_client
 from cloudify_pipeline.stripe_source.client import StripeReader
 from cloudify_pipeline.stripe_source.fields import CATALOGUES as STRIPE_FIELDS
 from cloudify_pipeline.stripe_source.metadata import StripeWriter
+
+ECONOMIC_GRANT = "economic.agreement_grant_token"
+HURRIED_ATTEMPTS = 2
+"""One silence may be chance; the second is reported."""
+HURRIED_TIMEOUT = httpx.Timeout(10.0, connect=3.0)
 
 
 def catalogues() -> Catalogues:
@@ -62,28 +72,48 @@ def open_connection(name: str, *, clock: Callable[[], datetime] = lambda: dateti
         log=PostingLog(posting_url()),
         clock=clock,
         pinned_agreement=_pinned_agreement(settings),
-        new_ledger=lambda: _ledger(settings),
-        new_stripe=lambda: _stripe(settings),
+        new_ledger=lambda *, hurry=False: _ledger(settings, hurry=hurry),
+        new_stripe=lambda *, hurry=False: _stripe(settings, hurry=hurry),
         new_stripe_writer=lambda: _stripe_writer(settings),
+        grant_access=_grant_access(settings),
     )
 
 
-def _ledger(settings: ConnectionSettings) -> Ledger:
+def _ledger(settings: ConnectionSettings, *, hurry: bool) -> Ledger:
     economic = settings.economic
     if economic is None:  # the settings' own checks refuse such a file
         message = f"ledger {settings.ledger} has no section"
         raise ValueError(message)
     return EconomicLedger(
         economic.app_secret_token.reveal("economic.app_secret_token"),
-        economic.agreement_grant_token.reveal("economic.agreement_grant_token"),
+        economic.agreement_grant_token.reveal(ECONOMIC_GRANT),
         api_base=economic.api_base,
         openapi_base=economic.openapi_base,
+        attempts=HURRIED_ATTEMPTS if hurry else economic_client.ATTEMPTS,
+        timeout=HURRIED_TIMEOUT if hurry else economic_client.TIMEOUT,
     )
 
 
-def _stripe(settings: ConnectionSettings) -> StripeReader:
+def _stripe(settings: ConnectionSettings, *, hurry: bool) -> StripeReader:
     stripe = settings.stripe
-    return StripeReader(stripe.api_key.reveal("stripe.api_key"), api_base=stripe.api_base, api_version=stripe.api_version)
+    return StripeReader(
+        stripe.api_key.reveal("stripe.api_key"),
+        api_base=stripe.api_base,
+        api_version=stripe.api_version,
+        attempts=HURRIED_ATTEMPTS if hurry else 1 + stripe_client.RETRIES,
+        timeout=HURRIED_TIMEOUT if hurry else stripe_client.TIMEOUT,
+        sleep=_nap if hurry else asyncio.sleep,
+    )
+
+
+async def _nap(seconds: float) -> None:
+    await asyncio.sleep(min(seconds, 1.0))
+
+
+def _grant_access(settings: ConnectionSettings) -> GrantAccess | None:
+    if settings.economic is None:
+        return None
+    return GrantAccess(install_url, settings.economic.agreement_grant_token, ECONOMIC_GRANT)
 
 
 def _stripe_writer(settings: ConnectionSettings) -> StripeWriter:

@@ -1,12 +1,15 @@
 """Connect: whether both sides of a connection answer, who they are, what they may, and how to mend what is wrong."""
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
 from cloudify_pipeline.catalogue import entry
+from cloudify_pipeline.control import grant
+from cloudify_pipeline.control.glance import refused_as_read_only
 from cloudify_pipeline.control.opened import OpenConnection
-from cloudify_pipeline.errors import RunStopped
+from cloudify_pipeline.errors import RunStopped, SettingsError
 from cloudify_pipeline.ledgers.port import LedgerIdentity
 from cloudify_pipeline.posting.endings import RecordKind
 from cloudify_pipeline.stripe_source.limits import is_loopback
@@ -45,7 +48,10 @@ class Side:
 
 @dataclass(frozen=True, slots=True)
 class ConnectionReport:
-    """Both sides of a connection. `next_command` is what to run now; `bound` whether the books are pinned."""
+    """Both sides of a connection. `next_command` is what to run now; `bound` whether the books are pinned.
+
+    `install_link` is the page where access is granted: when it is missing or withdrawn, and the app's public token is known.
+    """
 
     connection: str
     status: Status
@@ -54,6 +60,12 @@ class ConnectionReport:
     bound: bool
     findings: tuple[Finding, ...]
     next_command: str
+    install_link: str | None = None
+
+    @property
+    def mistaken(self) -> bool:
+        """The settings lack something: that is to be mended first."""
+        return any(finding.code == "E-SETTINGS" for finding in self.findings)
 
     @property
     def connected(self) -> bool:
@@ -61,18 +73,26 @@ class ConnectionReport:
         return not any(finding.severity == "error" for finding in self.findings)
 
 
-async def connect(opened: OpenConnection, *, rebind: bool = False) -> ConnectionReport:
+async def connect(opened: OpenConnection, *, rebind: bool = False, app_public_token: str | None = None) -> ConnectionReport:
     """Ask both sides who they are, and bind the connection to the ledger's books at first contact.
 
     `rebind` binds it to other books than before; that is refused once something was posted, because a customer number
-    of one agreement is another customer in the next.
+    of one agreement is another customer in the next. A grant that is still missing is a finding, for it is given by the link
+    that `app_public_token` leads to.
 
     Raises:
-        SettingsError: a secret has no value.
+        SettingsError: another secret has no value.
     """
+    access = opened.grant_access if grant.missing(opened.grant_access) else None
+    stripe_findings: list[Finding] = []
     findings: list[Finding] = []
-    stripe = await _stripe(opened, findings)
-    identity = await _identify(opened, findings)
+    if access is not None:
+        stripe, identity = await _stripe_so_far(opened, stripe_findings), None
+        words = f"{access.key} has no value: {access.grant!r}"
+        findings.append(_finding("ledger", "error", "E-SETTINGS", words, grant.how_to_grant(opened.name, access)))
+    else:
+        stripe, identity = await asyncio.gather(_stripe(opened, stripe_findings), _identify(opened, findings))
+    findings = stripe_findings + findings
     bound = _bind(opened, identity, findings, rebind=rebind) if identity is not None else False
     _compare(opened, stripe, findings)
     sides = {name: _status(findings, name) for name in ("stripe", "ledger")}
@@ -81,18 +101,30 @@ async def connect(opened: OpenConnection, *, rebind: bool = False) -> Connection
         connection=opened.name,
         status=status,
         stripe=Side(sides["stripe"], stripe),
-        ledger=Side(sides["ledger"], _facts(identity) if identity else {}),
+        ledger=Side(sides["ledger"], {**(_facts(identity) if identity else {}), **_books(opened)}),
         bound=bound,
         findings=tuple(findings),
-        next_command=_next(opened, findings),
+        next_command=_next(opened, findings, identity),
+        install_link=grant.link(opened.grant_access, app_public_token) if access or sides["ledger"] == "Expired" else None,
     )
+
+
+async def _stripe_so_far(opened: OpenConnection, findings: list[Finding]) -> dict[str, str]:
+    """As :func:`_stripe`; before the grant is there, a key that is not there yet must not hide how to get the grant."""
+    try:
+        return await _stripe(opened, findings)
+    except SettingsError as error:
+        findings += [
+            _finding("stripe", "error", "E-SETTINGS", f"{one.key}: {one.found}", f"{one.allowed}.") for one in error.problems
+        ]
+        return {}
 
 
 async def _stripe(opened: OpenConnection, findings: list[Finding]) -> dict[str, str]:
     key = opened.settings.stripe.api_key.reveal("stripe.api_key")
     facts = {"key": _kind_of_key(key)}
     try:
-        async with opened.stripe() as reader:
+        async with opened.stripe(hurry=True) as reader:
             rights = await check_rights(reader)
     except RunStopped as stopped:
         findings.append(_finding("stripe", "error", stopped.code, stopped.message))
@@ -123,15 +155,21 @@ def _writes(opened: OpenConnection) -> list[str]:
 
 async def _identify(opened: OpenConnection, findings: list[Finding]) -> LedgerIdentity | None:
     try:
-        async with opened.ledger() as ledger:
+        async with opened.ledger(hurry=True) as ledger:
             identity = await ledger.identify()
     except RunStopped as stopped:
         findings.append(_finding("ledger", "error", stopped.code, stopped.message))
         return None
+    severity: Severity = "error" if opened.may_write else "warning"
+    whose = f"{identity.company} (agreement {identity.agreement})"
+    refused = refused_as_read_only(opened.log, opened.name)
     if not identity.can_write:
-        severity: Severity = "error" if opened.may_write else "warning"
-        words = f"{identity.company} (agreement {identity.agreement}) may only be read"
-        findings.append(_finding("ledger", severity, "E-CONN-READONLY", words))
+        findings.append(_finding("ledger", severity, "E-CONN-READONLY", f"{whose} may only be read"))
+    elif refused is not None:
+        # Reading tells nothing of the licence; only a write shows it, and none is sent from here.
+        words = f"{whose} refused the last write, on {refused:%Y-%m-%d %H:%M} UTC: its licence is read-only"
+        remedy = f"{entry('E-CONN-READONLY').remedy} After that, cloudify sync {opened.name} shows whether it may write."
+        findings.append(_finding("ledger", severity, "E-CONN-READONLY", words, remedy))
     return identity
 
 
@@ -169,7 +207,7 @@ def _compare(opened: OpenConnection, stripe: Mapping[str, str], findings: list[F
     """Test data has no place in real books (product.md V-37)."""
     section = getattr(opened.settings, opened.settings.ledger, None)
     base = str(getattr(section, "api_base", ""))
-    if (stripe.get("mode") or stripe["key"]).endswith("test") and base and not is_loopback(base):
+    if (stripe.get("mode") or stripe.get("key", "")).endswith("test") and base and not is_loopback(base):
         words = f"the Stripe key is a test key, but {base} is the real ledger: test invoices would be booked in real books"
         remedy = "Use a live key, or the tokens of a trial agreement; leave write_mode at dry_run until then."
         findings.append(_finding("stripe", "warning", "E-CONN-AGREEMENT", words, remedy))
@@ -199,6 +237,15 @@ def _facts(identity: LedgerIdentity) -> dict[str, str]:
     }
 
 
+def _books(opened: OpenConnection) -> dict[str, str]:
+    """The books of the first contact: known even when the ledger lets nobody in."""
+    bound = opened.log.binding(opened.name)
+    if bound is None:
+        return {}
+    since = f"agreement {bound['agreement']}, {bound['company']}, since {bound['bound_at']:%Y-%m-%d}"
+    return {"bound to": since}
+
+
 def _kind_of_key(key: str) -> str:
     """What the key's own prefix says; no other part of it is shown."""
     kinds = {"sk": "secret key", "rk": "restricted key", "pk": "publishable key"}
@@ -206,7 +253,10 @@ def _kind_of_key(key: str) -> str:
     return f"{kinds.get(kind, 'key of an unknown kind')}, {'test' if rest.startswith('test') else 'live'}"
 
 
-def _next(opened: OpenConnection, findings: list[Finding]) -> str:
-    if any(finding.severity == "error" for finding in findings):
+def _next(opened: OpenConnection, findings: list[Finding], identity: LedgerIdentity | None) -> str:
+    codes = {finding.code for finding in findings if finding.severity == "error"}
+    if codes == {"E-CONN-READONLY"} and identity is not None and identity.can_write:
+        return f"cloudify sync {opened.name}"
+    if codes:
         return f"cloudify connect {opened.name}"
     return f"cloudify check {opened.name}"

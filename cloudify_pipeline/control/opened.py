@@ -5,15 +5,40 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Protocol, TypeVar
 
 from cloudify_pipeline.errors import NotAuthorised
 from cloudify_pipeline.ledgers.port import Ledger, LedgerIdentity
 from cloudify_pipeline.posting.log.store import PostingLog
 from cloudify_pipeline.settings.load import LoadedConnection
 from cloudify_pipeline.settings.models import ConnectionSettings
+from cloudify_pipeline.settings.secrets import Secret
 from cloudify_pipeline.staging.store import Staging
 from cloudify_pipeline.stripe_source.client import StripeReader
 from cloudify_pipeline.stripe_source.metadata import StripeWriter
+
+Client = TypeVar("Client", covariant=True)
+
+
+class NewClient(Protocol[Client]):
+    """Makes a client. With `hurry` it gives up on a silent server within seconds: a person waits for the answer."""
+
+    def __call__(self, *, hurry: bool = False) -> Client:
+        """The client, to be closed after use."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class GrantAccess:
+    """How the ledger's owner lets this software in, for a ledger where that is done on a page of the ledger's own.
+
+    `link` gives that page's address from the app's public token and the address to return to, which gets ``?token=…``;
+    `grant` is where the token belongs, and `key` that setting's name.
+    """
+
+    link: Callable[[str, str | None], str]
+    grant: Secret
+    key: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,9 +52,10 @@ class OpenConnection:
     log: PostingLog
     clock: Callable[[], datetime]
     pinned_agreement: str | None
-    new_ledger: Callable[[], Ledger]
-    new_stripe: Callable[[], StripeReader]
+    new_ledger: NewClient[Ledger]
+    new_stripe: NewClient[StripeReader]
     new_stripe_writer: Callable[[], StripeWriter]
+    grant_access: GrantAccess | None = None
 
     @property
     def settings(self) -> ConnectionSettings:
@@ -42,18 +68,18 @@ class OpenConnection:
         return self.settings.write_mode == "write"
 
     @asynccontextmanager
-    async def ledger(self) -> AsyncIterator[Ledger]:
+    async def ledger(self, *, hurry: bool = False) -> AsyncIterator[Ledger]:
         """The ledger's client for one step."""
-        ledger = self.new_ledger()
+        ledger = self.new_ledger(hurry=hurry)
         try:
             yield ledger
         finally:
             await ledger.close()
 
     @asynccontextmanager
-    async def stripe(self) -> AsyncIterator[StripeReader]:
+    async def stripe(self, *, hurry: bool = False) -> AsyncIterator[StripeReader]:
         """Stripe's reader for one step."""
-        reader = self.new_stripe()
+        reader = self.new_stripe(hurry=hurry)
         try:
             yield reader
         finally:

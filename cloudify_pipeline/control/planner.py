@@ -6,7 +6,7 @@ planned in portions, so memory follows the portion and not the number of invoice
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Literal, TypeVar
 
 from cloudify_pipeline.accounting.chart import Chart
 from cloudify_pipeline.accounting.parties import Candidates, LedgerRecord, Lookup
@@ -54,13 +54,15 @@ class _Planner:
 
     async def plan(self, ids: Sequence[str] | None) -> Planned:
         due_ids = self._due(ids)
-        if due_ids:
+        parties = self._referenced(due_ids)
+        if ids is None:
+            self._add_changed(parties)
+        if due_ids or parties.changed:
             chart = await self._ledger.chart()
-            parties = self._referenced(due_ids)
             await self._plan_customers(chart, parties)
             await self._plan_products(chart, parties)
             await self._plan_documents(chart, due_ids)
-            self._leave_out_unused()
+            self._leave_out_unused(parties.changed)
         return self._planned
 
     def _due(self, ids: Sequence[str] | None) -> dict[str, DueDocument]:
@@ -133,6 +135,23 @@ class _Planner:
                             parties.prices.setdefault(str(product["id"]), {})[str(price["id"])] = price
         return parties
 
+    def _add_changed(self, parties: "_Parties") -> None:
+        """With on_found: update, also the linked customers and products that Stripe has changed since they were linked."""
+        settings = self._opened.settings
+        sections: tuple[tuple[Literal["customer", "product"], str, dict[str, Mapping[str, Any]]], ...] = (
+            ("customer", settings.customers.on_found, parties.customers),
+            ("product", settings.products.on_found, parties.products),
+        )
+        for kind, on_found, found in sections:
+            if on_found != "update":
+                continue
+            linked = self._opened.log.identities(self._opened.name, kind)
+            hashes = self._opened.staging.content_hashes(kind, list(linked))
+            changed = [stripe_id for stripe_id, digest in hashes.items() if digest != linked[stripe_id].source_hash]
+            for stripe_id, staged in self._opened.staging.objects(kind, changed).items():
+                found.setdefault(stripe_id, staged)
+                parties.changed.add(stripe_id)
+
     async def _plan_customers(self, chart: Chart, parties: "_Parties") -> None:
         settings = self._opened.settings
         known = self._opened.log.identities(self._opened.name, "customer", list(parties.customers))
@@ -146,18 +165,22 @@ class _Planner:
         if settings.customers.default_customer is not None:
             wanted.append(Lookup("number", str(settings.customers.default_customer)))
         candidates = await self._ledger.customers(list(dict.fromkeys(wanted))) if wanted else {}
+        hashes = self._opened.staging.content_hashes("customer", list(parties.customers))
         for stripe_id, customer in parties.customers.items():
             linked = known.get(stripe_id)
-            self._planned.customers[stripe_id] = plan_customer(
+            record = _by_number(candidates, str(linked.number)) if linked else None
+            plan = plan_customer(
                 customer,
                 settings=settings,
                 mappings=self._opened.loaded.mappings.customers,
                 chart=chart,
                 candidates=candidates,
-                known=_by_number(candidates, str(linked.number)) if linked else None,
-                currency=parties.currencies[stripe_id],
+                known=record,
+                currency=parties.currencies.get(stripe_id),
                 linked=linked.number if linked else None,
+                same=linked is not None and record is not None and record.name == linked.fingerprint,
             )
+            self._planned.customers[stripe_id] = _stamped(plan, hashes)
 
     async def _plan_products(self, chart: Chart, parties: "_Parties") -> None:
         settings = self._opened.settings.products
@@ -185,13 +208,16 @@ class _Planner:
                 known=_by_number(candidates, str(linked.number)) if linked else None,
                 prices=parties.prices.get(stripe_id, {}),
             )
-        self._planned.products = distinct_numbers(plans)
+        hashes = self._opened.staging.content_hashes("product", list(plans))
+        self._planned.products = {i: _stamped(plan, hashes) for i, plan in distinct_numbers(plans).items()}
 
-    def _leave_out_unused(self) -> None:
+    def _leave_out_unused(self, changed: set[str]) -> None:
         """Nothing is created for the sake of a document that is held: a customer or product comes with its first document."""
         planned = [plan.document for plan in self._planned.documents.values() if isinstance(plan, PlannedDocument)]
-        buyers = {document.customer.stripe_id for document in planned}
-        sold = {line.product.stripe_id for document in planned for line in document.lines if line.product}
+        buyers = changed | {document.customer.stripe_id for document in planned if document.customer.stripe_id}
+        sold = changed | {
+            line.product.stripe_id for document in planned for line in document.lines if line.product and line.product.stripe_id
+        }
         customers, products = self._planned.customers, self._planned.products
         self._planned.customers = {i: plan for i, plan in customers.items() if isinstance(plan, Hold) or i in buyers}
         self._planned.products = {i: plan for i, plan in products.items() if isinstance(plan, Hold) or i in sold}
@@ -223,6 +249,16 @@ class _Parties:
     products: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     prices: dict[str, dict[str, Mapping[str, Any]]] = field(default_factory=dict)
     """By product."""
+    changed: set[str] = field(default_factory=set)
+    """Linked ones that Stripe has changed, whether or not a document is due."""
+
+
+PartyPlan = TypeVar("PartyPlan", PlannedCustomer | Hold, PlannedProduct | Hold)
+
+
+def _stamped(plan: PartyPlan, hashes: Mapping[str, str]) -> PartyPlan:
+    """`plan` with the content hash of the object it was made from."""
+    return plan if isinstance(plan, Hold) else replace(plan, source_hash=hashes.get(plan.stripe_id, ""))
 
 
 def _subject(record: Record) -> Subject:

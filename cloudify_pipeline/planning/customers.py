@@ -54,10 +54,12 @@ def plan_customer(
     known: LedgerRecord | None,
     currency: str | None = None,
     linked: Number | None = None,
+    same: bool = False,
 ) -> PlannedCustomer | Hold:
     """The ledger customer that `customer` is, or becomes.
 
-    `known` is the record that an earlier run linked, as it stands now; `linked` its number, also when the record is gone.
+    `known` is the record that an earlier run linked, as it stands now; `linked` its number, also when the record is gone;
+    `same` says that it still is the record it was, so that whatever changed in Stripe does not matter.
     `currency` is that of the invoice, for customers to whom Stripe gave none. A customer deleted in Stripe is never created.
     """
     planner = _Customer(customer, settings, mappings, chart=chart)
@@ -65,7 +67,7 @@ def plan_customer(
     own = settings.customers.defaults.currency
     stripes = str(customer.get("currency") or currency or chart.base_currency)
     planner.currency = (stripes if own == "from_stripe" else own).upper()
-    return planner.plan(known, linked)
+    return planner.plan(known, linked, same=same)
 
 
 class _Customer:
@@ -80,11 +82,11 @@ class _Customer:
         self.currency = chart.base_currency
         self.evidence: list[Evidence] = []
 
-    def plan(self, known: LedgerRecord | None, linked: Number | None) -> PlannedCustomer | Hold:
+    def plan(self, known: LedgerRecord | None, linked: Number | None, *, same: bool) -> PlannedCustomer | Hold:
         if known is None and linked is not None:
             self._note("gone", "linked earlier", {"number": str(linked)})
         if known is not None:
-            return self._known(known)
+            return self._known(known, same=same)
         lookups = customer_lookups(self.customer, self.own)
         if isinstance(lookups, Problem):
             # Nothing can be asked of a deleted customer's own fields, but the default customer still stands in.
@@ -113,7 +115,7 @@ class _Customer:
     def _asked(self) -> tuple[Asked, ...]:
         return ask(self.customer, self.own.match)
 
-    def _known(self, record: LedgerRecord) -> PlannedCustomer | Hold:
+    def _known(self, record: LedgerRecord, *, same: bool) -> PlannedCustomer | Hold:
         """The link of an earlier run, unless the number was deleted meanwhile and given to somebody else."""
         inputs = {"number": str(record.number), "name": record.name}
         if record.barred:
@@ -121,7 +123,7 @@ class _Customer:
             return self._hold(Problem("E-CUST-BARRED", f"customer {record.number} ({record.name}) is barred in the ledger"))
         asked = [one.lookup for one in self._asked() if one.lookup is not None and one.lookup.field != NUMBER]
         same_name = record.name.strip().casefold() == str(self.customer.get("name") or "").strip().casefold()
-        if asked and not same_name and not any(agrees(record, lookup) for lookup in asked):
+        if asked and not (same or same_name) and not any(agrees(record, lookup) for lookup in asked):
             self._note("changed", "linked earlier", inputs | {lookup.field: lookup.value for lookup in asked})
             message = (
                 f"customer {record.number} was linked to {self.id} earlier, but is now {record.name}: "

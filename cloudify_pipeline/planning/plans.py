@@ -82,6 +82,8 @@ class PlannedCustomer:
     """Metadata key of the Stripe customer that gets the ledger number, or None."""
     lineage: tuple[Lineage, ...] = ()
     evidence: tuple[Evidence, ...] = ()
+    source_hash: str = ""
+    """The staged Stripe object this was planned from; another one means that Stripe changed it."""
     zone_known: bool = True
     """False for a customer found in the ledger whose zone nobody told: `vat_zone` then says nothing and is never written."""
 
@@ -99,6 +101,7 @@ class PlannedProduct:
     fields: Mapping[str, FieldValue]
     lineage: tuple[Lineage, ...] = ()
     evidence: tuple[Evidence, ...] = ()
+    source_hash: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -124,7 +124,8 @@ def _linked(
     how = "matched" if plan.action != "create" else "created"
 
     def change(done: Done) -> LogChange:
-        identity = Identity(plan.stripe_id, done.number, None, fingerprint=plan.name, how=how)
+        name = done.record.name if done.record is not None else plan.name
+        identity = Identity(plan.stripe_id, done.number, None, fingerprint=name, how=how, source_hash=plan.source_hash)
         return executor.log.identity_change(executor.connection, kind, identity, now)
 
     return change

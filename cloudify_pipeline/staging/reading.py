@@ -50,6 +50,12 @@ def objects(connection: Connection, kind: Kind, ids: Sequence[str] | None) -> di
     }
 
 
+def content_hashes(connection: Connection, kind: Kind, ids: Sequence[str]) -> dict[str, str]:
+    """The content hash of each staged object of `ids`; it changes when Stripe changes the object."""
+    rows = _by_id(connection, f"SELECT id, content_hash FROM {TABLES[kind].name}", "id", ids)
+    return {str(stripe_id): str(digest) for stripe_id, digest in rows}
+
+
 def newest(connection: Connection, kind: Kind, limit: int) -> list[dict[str, Any]]:
     """The `limit` newest objects of a kind that are not deleted."""
     # Ids first: sorting whole rows would unpack every body to throw most of them away.

@@ -53,6 +53,10 @@ class Staging:
         """Staged objects by id (all of them without `ids`), parsed exactly; a deleted one has ``deleted: True``."""
         return self._read(reading.objects, kind, ids)
 
+    def content_hashes(self, kind: Kind, ids: Sequence[str]) -> dict[str, str]:
+        """Content hashes by id: another hash than before means that Stripe changed the object."""
+        return self._read(reading.content_hashes, kind, ids)
+
     def candidates(self) -> list[Candidate]:
         """Every staged invoice and payment without invoice for which a document might be due, newest last."""
         return self._read(reading.candidates)

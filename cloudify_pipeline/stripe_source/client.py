@@ -78,8 +78,8 @@ class Page:
 class StripeReader:
     """GET requests to one Stripe account.
 
-    `limits` overrides the rate limits that the key and the host imply (none for a server on this machine). `transport`,
-    `sleep` and `clock` are for tests and embedded servers.
+    `limits` overrides the rate limits that the key and the host imply (none for a server on this machine). `attempts` and
+    `timeout` say how long a silent server is waited for. `transport`, `sleep` and `clock` are for tests and embedded servers.
 
     Raises:
         NotAuthorised: from the constructor when the key is one that cannot read.
@@ -93,6 +93,8 @@ class StripeReader:
         api_version: str,
         transport: httpx.AsyncBaseTransport | None = None,
         limits: Limits | None = None,
+        attempts: int = 1 + RETRIES,
+        timeout: httpx.Timeout = TIMEOUT,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
@@ -102,12 +104,13 @@ class StripeReader:
             )
         unlimited = is_loopback(api_base)
         self._limits = limits or (Limits.none() if unlimited else Limits.of_key(api_key))
+        self._attempts = attempts
         self._sleep = sleep
         self._clock = clock
         self._client = httpx.AsyncClient(
             base_url=api_base,
             headers={"Authorization": f"Bearer {api_key}", "Stripe-Version": api_version, "Accept-Encoding": "gzip"},
-            timeout=TIMEOUT,
+            timeout=timeout,
             transport=transport,
             trust_env=not unlimited,
         )
@@ -148,7 +151,7 @@ class StripeReader:
     async def _read(self, path: str, params: Params, decode: Callable[[bytes], T]) -> T:
         retrying = AsyncRetrying(
             retry=retry_if_exception_type(_TryAgain),
-            stop=stop_after_attempt(1 + RETRIES),
+            stop=stop_after_attempt(self._attempts),
             wait=_pause,
             sleep=self._sleep,
             retry_error_callback=_give_up(path),

@@ -67,6 +67,28 @@ def test_an_update_changes_the_mapped_fields_and_keeps_all_others(company: Compa
     )
 
 
+@pytest.mark.parametrize(("on_found", "arrives"), [("update", True), ("use", False)])
+def test_a_change_in_stripe_reaches_the_ledger_without_a_new_invoice_when_asked_for(
+    company: Company, on_found: str, arrives: bool
+) -> None:
+    company.configure(customers={"on_found": on_found, "number": {"store_in": None}}, products={"on_found": on_found})
+    buyer = company.customer("Frøstrup ApS", email="gammel@froestrup.example")
+    company.pay(company.invoice(buyer))
+    company.sync()
+    number = booked(company)["customer"]["customerNumber"]
+    company.now += timedelta(hours=1)
+    company.sandbox.stripe.update_customer(
+        buyer, at=company.now - timedelta(minutes=30), email="ny@froestrup.example", name="Frøstrup A/S"
+    )
+    run = company.sync()
+    assert run.writes == ([("PUT", f"/customers/{number}")] if arrives else [])
+    (stored,) = [c for c in company.sandbox.economic.customers() if c["customerNumber"] == number]
+    assert stored["email"] == ("ny@froestrup.example" if arrives else "gammel@froestrup.example")
+    assert stored["name"] == ("Frøstrup A/S" if arrives else "Frøstrup ApS")
+    company.now += timedelta(hours=1)
+    assert company.sync().writes == []
+
+
 def test_a_found_customer_that_is_only_used_is_not_written(company: Company) -> None:
     company.sandbox.economic.add_customer(customerNumber=4711, name="Gammelt navn", email="faktura@froestrup.example")
     company.pay(company.invoice(company.customer("Frøstrup ApS", email="faktura@froestrup.example")))

@@ -26,10 +26,11 @@ OPENAPI_BASE = "https://apis.e-conomic.com"
 PAGE = 1000
 """Largest page the server gives; one more is a 400 (E04810)."""
 
-_ATTEMPTS = 6
+ATTEMPTS = 6
+"""How often a read is sent before the server counts as silent."""
 _UNTOLD = 10**9
 """How long a list is taken to be that does not tell: too long to be read whole."""
-_TIMEOUT = httpx.Timeout(60.0, connect=10.0)
+TIMEOUT = httpx.Timeout(60.0, connect=10.0)
 _NEVER_LEFT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
 
 _log = logging.getLogger(__name__)
@@ -64,6 +65,8 @@ class EconomicClient:
         api_base: str = API_BASE,
         openapi_base: str = OPENAPI_BASE,
         concurrency: int = 6,
+        attempts: int = ATTEMPTS,
+        timeout: httpx.Timeout = TIMEOUT,
         transport: httpx.AsyncBaseTransport | None = None,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
@@ -71,6 +74,7 @@ class EconomicClient:
     ) -> None:
         self.requests = requests if requests is not None else Requests()
         self._bases = {False: api_base.rstrip("/"), True: openapi_base.rstrip("/")}
+        self._attempts = attempts
         self._sleep = sleep
         # At cost 3 the budget gives 55 calls a second: more than six in flight earn refusals only (performance.md §3).
         self._pace = Pace(concurrency=concurrency, clock=clock, sleep=sleep, requests=self.requests)
@@ -81,7 +85,7 @@ class EconomicClient:
                 "Content-Type": "application/json",
                 "Accept": "application/json",
             },
-            timeout=_TIMEOUT,
+            timeout=timeout,
             transport=transport,
         )
 
@@ -107,7 +111,7 @@ class EconomicClient:
         url = self._url(path, query, openapi=openapi)
         retrying = tenacity.AsyncRetrying(
             sleep=self._sleep,
-            stop=tenacity.stop_after_attempt(_ATTEMPTS),
+            stop=tenacity.stop_after_attempt(self._attempts),
             wait=tenacity.wait_random_exponential(multiplier=0.5, max=20),
             retry=tenacity.retry_if_exception_type(_TryAgainError),
             reraise=True,
@@ -115,7 +119,7 @@ class EconomicClient:
         try:
             return await retrying(self._read_once, url, path, tolerate, expect)
         except _TryAgainError as error:
-            message = f"e-conomic gave no usable answer to GET {path} in {_ATTEMPTS} attempts: {error}"
+            message = f"e-conomic gave no usable answer to GET {path} in {self._attempts} attempts: {error}"
             raise Unreachable(message, code=error.code) from error
 
     async def items(self, path: str, *, where: str | None = None, sort: str | None = None) -> tuple[list[Any], int]:

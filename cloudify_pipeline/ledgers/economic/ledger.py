@@ -18,7 +18,7 @@ from cloudify_pipeline.errors import OutcomeUnknown, Refused
 from cloudify_pipeline.ledgers.economic import lookups as finding
 from cloudify_pipeline.ledgers.economic import wire, writes
 from cloudify_pipeline.ledgers.economic.chart import read_chart
-from cloudify_pipeline.ledgers.economic.client import API_BASE, OPENAPI_BASE, EconomicClient, Reply
+from cloudify_pipeline.ledgers.economic.client import API_BASE, ATTEMPTS, OPENAPI_BASE, TIMEOUT, EconomicClient, Reply
 from cloudify_pipeline.ledgers.economic.fields import CUSTOMER_FIELDS, DOCUMENT_FIELDS, PRODUCT_FIELDS
 from cloudify_pipeline.ledgers.economic.filters import path
 from cloudify_pipeline.ledgers.economic.records import at, customer_record, document_record, not_kept, product_record
@@ -70,6 +70,8 @@ class EconomicLedger:
         api_base: str = API_BASE,
         openapi_base: str = OPENAPI_BASE,
         concurrency: int = 6,
+        attempts: int = ATTEMPTS,
+        timeout: httpx.Timeout = TIMEOUT,
         transport: httpx.AsyncBaseTransport | None = None,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
@@ -82,6 +84,8 @@ class EconomicLedger:
             api_base=api_base,
             openapi_base=openapi_base,
             concurrency=concurrency,
+            attempts=attempts,
+            timeout=timeout,
             transport=transport,
             clock=clock,
             sleep=sleep,

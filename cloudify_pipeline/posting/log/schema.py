@@ -44,6 +44,7 @@ identities = Table(
     Column("numeric", Boolean, nullable=False),
     Column("ledger_kind", String(32)),
     Column("fingerprint", Text, nullable=False),
+    Column("source_hash", String(64), nullable=False, default=""),
     Column("how", String(16), nullable=False),
     Column("linked_at", DateTime(timezone=True), nullable=False),
 )

@@ -28,7 +28,10 @@ class Identity:
     number: Number
     ledger_kind: StoredKind | None
     fingerprint: str
+    """What the ledger record was called or keyed when it was linked: numbers are used again after a deletion."""
     how: str
+    source_hash: str = ""
+    """The staged Stripe object at that time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +115,7 @@ class PostingLog:
             "ledger_kind": identity.ledger_kind,
             "fingerprint": identity.fingerprint,
             "how": identity.how,
+            "source_hash": identity.source_hash,
             "linked_at": now,
         }
         return LogChange(lambda db: self._upsert(db, t.identities, [row]))
@@ -358,7 +362,7 @@ def _record_row(connection: str, ending: Ending, present: RowMapping | None, run
 
 def _identity(row: RowMapping) -> Identity:
     number: Number = int(row["number"]) if row["numeric"] else row["number"]
-    return Identity(row["stripe_id"], number, row["ledger_kind"], row["fingerprint"], row["how"])
+    return Identity(row["stripe_id"], number, row["ledger_kind"], row["fingerprint"], row["how"], row["source_hash"])
 
 
 def _parts(items: list[Any], size: int = 500) -> Iterable[list[Any]]:
