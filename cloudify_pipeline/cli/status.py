@@ -9,28 +9,52 @@ from cloudify_pipeline.catalogue import entry
 from cloudify_pipeline.cli.names import Name, chosen, opening
 from cloudify_pipeline.cli.output import DONE, AsJson, document_name, local, money, say, show_json, table
 from cloudify_pipeline.control import status as control
+from cloudify_pipeline.control.freshness import Freshness, freshness
 
 Find = Annotated[str | None, typer.Option("--find", help="Only documents whose id, number or customer contains this text.")]
 Limit = Annotated[int, typer.Option("--limit", min=1, help="Rows to show; --json lists all.")]
 
 
 def status(name: Name = None, find: Find = None, limit: Limit = 100, as_json: AsJson = False) -> int:
-    """Every document: state, ledger number, last attempt, reason."""
+    """Every document: state, ledger number, last attempt, reason; and how fresh the ledger is."""
     with opening(chosen(name)) as opened:
-        found = control.status(opened, find=find)
-    if as_json:
-        show_json(found)
-        return DONE
+        fresh = freshness(opened)
+        if as_json:
+            times = {"last_synced_at": fresh.last_synced_at, "next_sync_at": fresh.next_sync_at}
+            show_json({**control.status(opened, find=find), **times, "oldest_waiting": fresh.oldest_waiting, "note": fresh.note})
+            return DONE
+        found, known = control.newest(opened, find=find, limit=limit)
     documents = found["documents"]
     if not documents:
         nothing = f"Nothing contains “{find}”." if find else "Nothing is known yet."
         say(f"{nothing} Next: cloudify sync {found['connection']}")
     else:
-        documents_table(f"Documents of {found['connection']}", documents[:limit])
-        if len(documents) > limit:
-            say(f"… and {len(documents) - limit} more; --limit shows more rows, --json lists all.")
+        documents_table(f"Documents of {found['connection']}", documents)
+        if known > len(documents):
+            say(f"… and {known - len(documents)} more; --limit shows more rows, --json lists all.")
     say(counts_line(found["counts"]))
+    _show_freshness(fresh)
     return DONE
+
+
+def _show_freshness(fresh: Freshness) -> None:
+    last = local(fresh.last_synced_at) or "never"
+    say(f"Last sync {last} · next hourly sync {local(fresh.next_sync_at)}, while cloudify ui runs")
+    oldest = fresh.oldest_waiting
+    if fresh.note:
+        say(f"Waiting: not known, {fresh.note}")
+    elif oldest is None:
+        say("Waiting: nothing that is due")
+    else:
+        state = " ".join(word for word in (oldest.state or "not planned yet", oldest.error_code) if word)
+        words = f"{oldest.stripe_number or oldest.stripe_id} ({state}), due since {local(oldest.due_since)}"
+        say(f"Waiting longest: {words}, {_age(oldest.age_seconds)}", style="yellow" if oldest.late else None)
+
+
+def _age(seconds: int) -> str:
+    """``3 days``, ``5 hours`` or ``12 minutes``: the largest unit of which there are at least two."""
+    size, unit = next(((size, unit) for size, unit in ((86400, "days"), (3600, "hours")) if seconds >= 2 * size), (60, "minutes"))
+    return f"{seconds // size} {unit}"
 
 
 def documents_table(title: str, documents: Sequence[Mapping[str, Any]]) -> None:

@@ -46,7 +46,8 @@ def document(log: PostingLog, connection: str, stripe_id: str) -> Mapping[str, A
 
 def last_change(log: PostingLog, connection: str) -> datetime | None:
     """When a record's ending changed last, or a write was answered last."""
-    written = _of(connection, func.max(t.attempts.c.at))
+    # Attempts are appended: the last one is the latest, and no other need be read.
+    written = _of(connection, t.attempts.c.at).order_by(t.attempts.c.id.desc()).limit(1)
     ended = select(func.max(t.records.c.updated_at)).where(t.records.c.connection == connection)
     with log.engine.connect() as db:
         instants = [at for at in (db.scalar(written), db.scalar(ended)) if at is not None]

@@ -17,13 +17,13 @@ from cloudify_pipeline.staging.store import Staging
 from cloudify_pipeline.stripe_source.client import StripeReader
 from cloudify_pipeline.stripe_source.metadata import StripeWriter
 
-Client = TypeVar("Client", covariant=True)
+Client_co = TypeVar("Client_co", covariant=True)
 
 
-class NewClient(Protocol[Client]):
+class NewClient(Protocol[Client_co]):
     """Makes a client. With `hurry` it gives up on a silent server within seconds: a person waits for the answer."""
 
-    def __call__(self, *, hurry: bool = False) -> Client:
+    def __call__(self, *, hurry: bool = False) -> Client_co:
         """The client, to be closed after use."""
         ...
 

@@ -19,6 +19,9 @@ from cloudify_pipeline.ledgers.port import Answer, Ledger, LedgerDocument, Opera
 from cloudify_pipeline.posting.log.commits import GroupCommit
 from cloudify_pipeline.posting.log.store import LogChange, OpenOperation, PostingLog, body_hash
 
+CONCURRENCY = 6
+"""Calls in flight for one ledger. At a cost of 3 a call and 100 ms, more earns refusals only (reference/performance.md §3)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Found:
@@ -64,7 +67,6 @@ class Executor:
         connection: str,
         run_id: str,
         clock: Callable[[], datetime],
-        concurrency: int = 6,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self.ledger = ledger
@@ -73,7 +75,7 @@ class Executor:
         self.run_id = run_id
         self.clock = clock
         self._commits = commits
-        self._slots = asyncio.Semaphore(concurrency)
+        self._slots = asyncio.Semaphore(CONCURRENCY)
         self._sleep = sleep
 
     async def commit(self, *changes: LogChange) -> None:
