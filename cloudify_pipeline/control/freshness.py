@@ -22,6 +22,7 @@ PERIOD = timedelta(hours=1)
 _WAITING = frozenset({"planned", "held", "posting", "failed"})
 _PATIENCE = 2.0
 _PORTION = 200
+_LOOKED_AT = 2000
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,10 +83,11 @@ def next_sync(now: datetime) -> datetime:
 
 
 def _oldest(staging: Staging, states: Mapping[str, str], settings: ConnectionSettings) -> tuple[Record, datetime] | None:
-    """The record that became due first of those that wait, and when."""
+    """The record that became due first of those that wait, and when; of many thousands, among the first created."""
     waiting = [one for one in staging.candidates() if states.get(one.id, "planned") in _WAITING]
     best: tuple[Record, datetime] | None = None
-    for start in range(0, len(waiting), _PORTION):
+    # The bound is for thousands of planned records that changed settings have made not due: they end nowhere early.
+    for start in range(0, min(len(waiting), _LOOKED_AT), _PORTION):
         part = waiting[start : start + _PORTION]
         # Nothing is due before it is created, so whoever was created after the best found so far cannot be older.
         if best is not None and part[0].created > best[1]:

@@ -25,6 +25,7 @@ from cloudify_pipeline.planning.plans import (
 from cloudify_pipeline.posting.documents import post_documents, relink
 from cloudify_pipeline.posting.endings import Ending, RecordKind, undone
 from cloudify_pipeline.posting.log.commits import GroupCommit
+from cloudify_pipeline.posting.log.lease import held
 from cloudify_pipeline.posting.parties import post_customers, post_products
 from cloudify_pipeline.posting.protocol import Executor
 from cloudify_pipeline.staging.writing import PlanRow
@@ -139,8 +140,9 @@ def unreached(endings: Sequence[Ending]) -> list[Ending]:
 
 @asynccontextmanager
 async def _executor(opened: OpenConnection, run_id: str) -> AsyncIterator[Executor]:
-    async with opened.ledger() as ledger, GroupCommit(opened.log.engine) as commits:
-        yield Executor(ledger, opened.log, commits, connection=opened.name, run_id=run_id, clock=opened.clock)
+    with held(opened.log.engine, opened.name, now=opened.clock()) as lease:
+        async with opened.ledger() as ledger, GroupCommit(opened.log.engine) as commits:
+            yield Executor(ledger, opened.log, commits, lease=lease, run_id=run_id, clock=opened.clock)
 
 
 def _stepped(executor: Executor, endings: list[Ending]) -> Stepped:

@@ -12,11 +12,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import uuid4
 
+from sqlalchemy import Connection
+
 from cloudify_pipeline.accounting.chart import Number
 from cloudify_pipeline.accounting.parties import LedgerRecord
 from cloudify_pipeline.errors import NotSent, OutcomeUnknown, Problem, Refused, RunStopped
 from cloudify_pipeline.ledgers.port import Answer, Ledger, LedgerDocument, Operation, Write
 from cloudify_pipeline.posting.log.commits import GroupCommit
+from cloudify_pipeline.posting.log.lease import Lease
 from cloudify_pipeline.posting.log.store import LogChange, OpenOperation, PostingLog, body_hash
 
 CONCURRENCY = 6
@@ -64,14 +67,15 @@ class Executor:
         log: PostingLog,
         commits: GroupCommit,
         *,
-        connection: str,
+        lease: Lease,
         run_id: str,
         clock: Callable[[], datetime],
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self.ledger = ledger
         self.log = log
-        self.connection = connection
+        self.connection = lease.connection
+        self._lease = lease
         self.run_id = run_id
         self.clock = clock
         self._commits = commits
@@ -183,6 +187,7 @@ class Executor:
             and earlier.body_hash == body_hash(write.body)
             and now - earlier.intended_at < self.ledger.idempotency_window
         ):
+            await self._commits.commit(lambda db: self._lease.extend(db, now))
             return earlier.id, earlier.idempotency_key
         # New for every intent: a refusal may be cached under its key, and a mended body must not meet it.
         key = uuid4().hex
@@ -190,11 +195,11 @@ class Executor:
             self.connection, write, revision=revision, idempotency_key=key, run_id=self.run_id, now=now
         )
 
-        def change(db: object) -> int:
+        def change(db: Connection) -> int:
+            self._lease.extend(db, now)
             if earlier is not None:
-                absent = self.log.outcome_change(earlier.id, outcome="absent", run_id=self.run_id, now=now)
-                absent.apply(db)  # type: ignore[arg-type]
-            return int(intent.apply(db))  # type: ignore[arg-type]
+                self.log.outcome_change(earlier.id, outcome="absent", run_id=self.run_id, now=now).apply(db)
+            return int(intent.apply(db))
 
         return await self._commits.commit(change), key
 

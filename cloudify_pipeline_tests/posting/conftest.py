@@ -1,7 +1,7 @@
 """Plans, a clock and a poster for posting's tests."""
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -14,10 +14,13 @@ from cloudify_pipeline.planning.plans import PlannedCustomer, PlannedDocument, P
 from cloudify_pipeline.posting.documents import post_documents
 from cloudify_pipeline.posting.endings import Ending
 from cloudify_pipeline.posting.log.commits import GroupCommit
+from cloudify_pipeline.posting.log.lease import Lease, held
 from cloudify_pipeline.posting.log.store import PostingLog
 from cloudify_pipeline.posting.parties import post_customers, post_products
 from cloudify_pipeline.posting.protocol import Executor
 from cloudify_pipeline_tests.posting.fake_ledger import FakeLedger, Killed
+
+Sleep = Callable[[float], Awaitable[None]]
 
 
 class Clock:
@@ -52,10 +55,12 @@ class Poster:
         async def no_sleep(_: float) -> None:
             return None
 
+        with held(self.log.engine, "nordlys", now=self.clock()) as lease:
+            return await self._post(lease, no_sleep, kind, invoices, action)
+
+    async def _post(self, lease: Lease, sleep: Sleep, kind: DocumentKind, invoices: int, action: str) -> list[Ending]:
         async with GroupCommit(self.log.engine) as commits:
-            executor = Executor(
-                self.ledger, self.log, commits, connection="nordlys", run_id="run", clock=self.clock, sleep=no_sleep
-            )
+            executor = Executor(self.ledger, self.log, commits, lease=lease, run_id="run", clock=self.clock, sleep=sleep)
             endings = await post_customers(executor, [customer(action)])
             endings += await post_products(executor, [product()])
             return endings + await post_documents(executor, [invoice(kind, n) for n in range(1, invoices + 1)])

@@ -34,6 +34,15 @@ bindings = Table(
     Column("bound_at", DateTime(timezone=True), nullable=False),
 )
 
+leases = Table(
+    "leases",
+    metadata,
+    Column("connection", String(64), primary_key=True),
+    Column("token", Integer, nullable=False),
+    Column("holder", String(255), nullable=False),
+    Column("expires_at", DateTime(timezone=True)),
+)
+
 identities = Table(
     "identities",
     metadata,
