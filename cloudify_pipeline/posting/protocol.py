@@ -22,6 +22,9 @@ from cloudify_pipeline.posting.log.commits import GroupCommit
 from cloudify_pipeline.posting.log.lease import Lease
 from cloudify_pipeline.posting.log.store import LogChange, OpenOperation, PostingLog, body_hash
 
+SETTLING_SECONDS = 0.5
+"""Between a lost answer and the look-up: a ledger that is still at work gets the moment it needs."""
+
 CONCURRENCY = 6
 """Calls in flight for one ledger. At a cost of 3 a call and 100 ms, more earns refusals only (reference/performance.md §3)."""
 
@@ -165,7 +168,7 @@ class Executor:
         then: Callable[[Done], LogChange] | None,
     ) -> Done | NotDone | None:
         """The answer was lost: look. None when nothing is there, so that one repeat with the same key and bytes may go."""
-        await self._sleep(0.5)
+        await self._sleep(SETTLING_SECONDS)
         try:
             found = await find()
         except RunStopped as stopped:

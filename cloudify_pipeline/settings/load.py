@@ -18,7 +18,7 @@ from cloudify_pipeline.mapping.fields import FieldCatalogue
 from cloudify_pipeline.settings.messages import check_shape
 from cloudify_pipeline.settings.models import ConnectionSettings
 from cloudify_pipeline.settings.rules import Finding, Seen, check_rules
-from cloudify_pipeline.settings.source import key_lines, read_file
+from cloudify_pipeline.settings.source import key_lines, read_mapping, read_text
 from cloudify_pipeline.settings.unbuilt import written_unbuilt
 
 _LINES = "lines."
@@ -75,16 +75,25 @@ def load_settings(path: Path, *, catalogues: Catalogues | None) -> LoadedConnect
     Raises:
         SettingsError: with all problems of the file.
     """
-    written = read_file(path)
+    return load_text(read_text(path), path, catalogues=catalogues)
+
+
+def load_text(text: str, path: Path, *, catalogues: Catalogues | None) -> LoadedConnection:
+    """As :func:`load_settings`, of a text that is not in the file at `path` yet.
+
+    Raises:
+        SettingsError: with all problems of the text.
+    """
+    written = read_mapping(text, path.name)
     problems = written_unbuilt(written)
     settings = check_shape(written, problems)
     if settings is None:
-        raise _error(path, problems)
+        raise _error(path.name, text, problems)
     findings = check_rules(Seen(settings, written, catalogues))
     problems += [SettingsProblem(found.key, found.found, found.allowed) for found in findings if found.refused]
     mappings = _mappings(settings, catalogues, problems) if catalogues else Mappings()
     if problems:
-        raise _error(path, problems)
+        raise _error(path.name, text, problems)
     warnings = _warnings(findings, mappings)
     return LoadedConnection(path.stem, path, settings, mappings, warnings, settings_hash(settings), written)
 
@@ -102,17 +111,17 @@ def _warnings(findings: list[Finding], mappings: Mappings) -> tuple[str, ...]:
     return (*odd, *(warning for one in compiled for warning in one.warnings))
 
 
-def _error(path: Path, problems: list[SettingsProblem]) -> SettingsError:
+def _error(where: str, text: str, problems: list[SettingsProblem]) -> SettingsError:
     """All problems, each with the line of its key, or of the nearest key above it that is written."""
-    lines = key_lines(path)
+    lines = key_lines(text)
     placed = []
     for problem in dict.fromkeys(problems):
         key = problem.key
         while key and key not in lines:
             key = key[: max(key.rfind("."), key.rfind("["), 0)]
-        where = f"{problem.key} (line {lines[key]})" if key else problem.key
-        placed.append(SettingsProblem(where, problem.found, problem.allowed))
-    return SettingsError(path.name, placed)
+        place = f"{problem.key} (line {lines[key]})" if key else problem.key
+        placed.append(SettingsProblem(place, problem.found, problem.allowed))
+    return SettingsError(where, placed)
 
 
 def _mappings(settings: ConnectionSettings, catalogues: Catalogues, problems: list[SettingsProblem]) -> Mappings:

@@ -46,17 +46,40 @@ _Loader.add_implicit_resolver("!decimal", re.compile(r"-?(?:0|[1-9][0-9]*)\.[0-9
 _Loader.add_constructor("!decimal", _decimal)
 
 
-def read_file(path: Path) -> dict[str, Any]:
-    """The file as it stands. An empty file is an empty mapping.
+def read_text(path: Path) -> str:
+    """The file's text, its line ends as they are.
 
     Raises:
-        SettingsError: it cannot be read, is no YAML mapping, or has a key twice. Its text is never repeated: it may be a secret.
+        SettingsError: it cannot be read, or is no UTF-8.
     """
-    where = path.name
     try:
-        loader = _Loader(path.read_text(encoding="utf-8"))
+        return path.read_bytes().decode("utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(where, [SettingsProblem("file", type(error).__name__, "a readable UTF-8 file")]) from None
+        raise SettingsError(path.name, [SettingsProblem("file", type(error).__name__, "a readable UTF-8 file")]) from None
+
+
+def read_mapping(text: str, where: str) -> dict[str, Any]:
+    """What the text of a connection file says. An empty text is an empty mapping; `where` names the file in messages.
+
+    Raises:
+        SettingsError: it is no YAML mapping, or has a key twice. Its text is never repeated: it may be a secret.
+    """
+    data = read_value(text, where)
+    if data is None:
+        return {}
+    if not isinstance(data, dict):
+        raise SettingsError(where, [SettingsProblem("file", "no mapping", "sections such as stripe:, ledger:, customers:")])
+    return data
+
+
+def read_value(text: str, where: str) -> Any:
+    """Any YAML value, read as a connection file is.
+
+    Raises:
+        SettingsError: as :func:`read_mapping`.
+    """
+    try:
+        loader = _Loader(text)
     except yaml.YAMLError as error:
         raise SettingsError(where, [_broken(error)]) from None
     try:
@@ -69,13 +92,15 @@ def read_file(path: Path) -> dict[str, Any]:
         loader.dispose()
     if loader.doubled:
         raise SettingsError(where, [SettingsProblem(key, f"the key twice (line {line})", "once") for key, line in loader.doubled])
-    if data is None:
-        return {}
     if _contains_itself(data, ()):
         raise SettingsError(where, [SettingsProblem("file", "an anchor that contains itself", "sections without a loop")])
-    if not isinstance(data, dict):
-        raise SettingsError(where, [SettingsProblem("file", "no mapping", "sections such as stripe:, ledger:, customers:")])
     return data
+
+
+def compose(text: str) -> yaml.Node | None:
+    """The text's nodes with their places in it; None for an empty text. The text must have been read before."""
+    node: yaml.Node | None = yaml.compose(text, Loader=_Loader)
+    return node
 
 
 def _contains_itself(value: Any, above: tuple[int, ...]) -> bool:
@@ -85,7 +110,7 @@ def _contains_itself(value: Any, above: tuple[int, ...]) -> bool:
     return any(_contains_itself(one, (*above, id(value))) for one in inside)
 
 
-def key_lines(path: Path) -> dict[str, int]:
+def key_lines(text: str) -> dict[str, int]:
     """The line of every key (dotted, with list places), for messages."""
     lines: dict[str, int] = {}
 
@@ -101,7 +126,7 @@ def key_lines(path: Path) -> dict[str, int]:
                 lines[name] = value.start_mark.line + 1
                 visit(value, name)
 
-    visit(yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader), "")
+    visit(yaml.compose(text, Loader=yaml.SafeLoader), "")
     return lines
 
 

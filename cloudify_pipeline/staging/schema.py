@@ -122,10 +122,8 @@ def create_tables(connection: duckdb.DuckDBPyConnection) -> None:
 
 def file_version(connection: duckdb.DuckDBPyConnection) -> int | None:
     """The version an open file was written with; None for an empty file, -1 for a file that is not staging."""
-    names = {str(row[0]) for row in connection.execute("SELECT table_name FROM duckdb_tables()").fetchall()}
-    if not names:
-        return None
-    if "staging_schema" not in names:
-        return -1
-    row = connection.execute("SELECT version FROM staging_schema").fetchone()
+    try:
+        row = connection.execute("SELECT version FROM staging_schema").fetchone()
+    except duckdb.CatalogException:
+        return None if connection.execute("SELECT 1 FROM duckdb_tables() LIMIT 1").fetchone() is None else -1
     return int(row[0]) if row else -1

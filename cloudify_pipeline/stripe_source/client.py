@@ -21,6 +21,7 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, sto
 from cloudify_pipeline.errors import NotAuthorised, Unreachable
 from cloudify_pipeline.stripe_objects import RawObject
 from cloudify_pipeline.stripe_source.limits import Limits, is_loopback
+from cloudify_pipeline.tls import tls
 
 PAGE_SIZE = 100
 RETRIES = 6
@@ -112,6 +113,7 @@ class StripeReader:
             headers={"Authorization": f"Bearer {api_key}", "Stripe-Version": api_version, "Accept-Encoding": "gzip"},
             timeout=timeout,
             transport=transport,
+            verify=tls(),
             trust_env=not unlimited,
         )
         self.key_is_live = "_live_" in api_key[:8]

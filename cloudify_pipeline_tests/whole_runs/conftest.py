@@ -16,6 +16,7 @@ import yaml
 from cloudify_pipeline.connection import open_connection
 from cloudify_pipeline.control import sync
 from cloudify_pipeline.control.opened import OpenConnection
+from cloudify_pipeline.posting import protocol
 from cloudify_pipeline.posting.endings import Ending
 from cloudify_pipeline.sandbox.server import Sandbox
 from cloudify_pipeline.sandbox.stripe.invoices import Line
@@ -138,6 +139,7 @@ def company(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Company
     folder.mkdir()
     monkeypatch.setenv("CLOUDIFY_CONNECTIONS", str(folder))
     monkeypatch.setenv("CLOUDIFY_HOME", str(tmp_path / "home"))
+    monkeypatch.setattr(protocol, "SETTLING_SECONDS", 0)
 
     def now() -> datetime:
         current = clock["company"]

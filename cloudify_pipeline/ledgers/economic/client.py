@@ -20,6 +20,7 @@ from cloudify_pipeline.ledgers.economic.errors import Fault, read_fault, refusal
 from cloudify_pipeline.ledgers.economic.filters import encode
 from cloudify_pipeline.ledgers.economic.pace import Pace
 from cloudify_pipeline.ledgers.port import Requests
+from cloudify_pipeline.tls import tls
 
 API_BASE = "https://restapi.e-conomic.com"
 OPENAPI_BASE = "https://apis.e-conomic.com"
@@ -87,6 +88,7 @@ class EconomicClient:
             },
             timeout=timeout,
             transport=transport,
+            verify=tls(),
         )
 
     async def close(self) -> None:
