@@ -30,6 +30,10 @@ HURRIED_ATTEMPTS = 2
 """One silence may be chance; the second is reported."""
 HURRIED_TIMEOUT = httpx.Timeout(10.0, connect=3.0)
 
+_STAGING = "staging.duckdb"
+_PATIENCE = 5.0
+"""Seconds that a question about staging waits for a run."""
+
 
 def catalogues() -> Catalogues:
     """What can be mapped, from Stripe to the ledger."""
@@ -68,7 +72,7 @@ def open_connection(name: str, *, clock: Callable[[], datetime] = lambda: dateti
         name=name,
         loaded=loaded,
         home=folder,
-        staging=Staging(folder / "staging.duckdb"),
+        staging=Staging(folder / _STAGING),
         log=PostingLog(posting_url()),
         clock=clock,
         pinned_agreement=_pinned_agreement(settings),
@@ -77,6 +81,15 @@ def open_connection(name: str, *, clock: Callable[[], datetime] = lambda: dateti
         new_stripe_writer=lambda: _stripe_writer(settings),
         grant_access=_grant_access(settings),
     )
+
+
+def staged(name: str) -> Staging | None:
+    """What is staged for connection `name`, for a look that opens nothing else; None before its first sync or preview.
+
+    It waits a few seconds for a run that writes, and then says so (RunStopped, E-LEASE).
+    """
+    path = home() / name / _STAGING
+    return Staging(path, wait_seconds=_PATIENCE) if path.is_file() else None
 
 
 def _ledger(settings: ConnectionSettings, *, hurry: bool) -> Ledger:

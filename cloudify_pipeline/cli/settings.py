@@ -1,16 +1,20 @@
-"""`cloudify settings`: the JSON Schema, what can be mapped, and the effective settings with secrets masked."""
+"""`cloudify settings`: schema, fields that can be mapped, effective settings, changes of single keys, and which data go where."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 import typer
 
 from cloudify_pipeline.cli.names import Name, chosen, opening
 from cloudify_pipeline.cli.output import DONE, AsJson, plain, say, show_json, table
-from cloudify_pipeline.connection import catalogues, load_connection
+from cloudify_pipeline.connection import catalogues, load_connection, staged
+from cloudify_pipeline.control.affected import Effect, affected
 from cloudify_pipeline.control.fields import Mappable, mappable
+from cloudify_pipeline.errors import SettingsError, SettingsProblem
+from cloudify_pipeline.settings.change import Proposal, propose, write
+from cloudify_pipeline.settings.edit import Change
 from cloudify_pipeline.settings.load import LoadedConnection
-from cloudify_pipeline.settings.paths import connection_names
+from cloudify_pipeline.settings.paths import connection_file, connection_names
 from cloudify_pipeline.settings.schema import json_schema
 from cloudify_pipeline.settings.show import effective_settings
 
@@ -21,6 +25,10 @@ _SAMPLE_LENGTH = 40
 Section = Annotated[
     str | None, typer.Option("--section", help="Only customers, products, invoices, documents, lines or charges.")
 ]
+
+Words = Annotated[list[str] | None, typer.Argument(metavar="[NAME] [KEY VALUE]...", help="The connection, keys and values.")]
+Unset = Annotated[list[str] | None, typer.Option("--unset", metavar="KEY", help="Take this key out of the file.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Show the change and its effect; write nothing.")]
 
 
 @settings.command()
@@ -62,6 +70,66 @@ def fields(name: Name = None, section: Section = None, as_json: AsJson = False) 
     else:
         _show_fields(found, section)
     return DONE
+
+
+@settings.command(name="set")
+def set_(words: Words = None, unset: Unset = None, dry_run: DryRun = False, as_json: AsJson = False) -> int:
+    """Change keys of the connection file, all or none: checked first, shown as a diff, comments and order kept.
+
+    VALUE is YAML: cloudify settings set demo customers.fields.ean 'metadata."EAN nr"'. null removes a pre-mapped field.
+    A value that begins with - stands behind --.
+    """
+    name, changes = _changes(words or [], unset or [])
+    proposal = propose(connection_file(name), changes, catalogues=catalogues())
+    before, after = proposal.before, proposal.after
+    effect = affected(staged(name), before.mappings, after.mappings) if before else Effect(unknown="the file was not in order")
+    written = proposal.changes and not dry_run
+    if written:
+        write(proposal)
+    if as_json:
+        file = {"connection": name, "file": str(proposal.path), "hash_before": before.hash if before else None}
+        facts = {"hash": after.hash, "changed": proposal.changes, "written": written, "dry_run": dry_run}
+        show_json({**file, **facts, "diff": proposal.diff(), "affected": effect, "warnings": after.warnings})
+        return DONE
+    _show_change(proposal, effect, written=written)
+    return DONE
+
+
+def _changes(words: Sequence[str], unset: Sequence[str]) -> tuple[str, list[Change]]:
+    """The connection and what to change in it; with a key and a value each, an odd word out is the connection's name."""
+    named = len(words) % 2 == 1
+    name = chosen(words[0] if named else None)
+    pairs = words[1:] if named else words
+    changes = [Change(key, value) for key, value in zip(pairs[::2], pairs[1::2], strict=True)]
+    changes += [Change(key, None) for key in unset]
+    if not changes:
+        raise SettingsError(
+            "the call", [SettingsProblem("KEY VALUE", "nothing to change", "a key and its value, or --unset KEY")]
+        )
+    return name, changes
+
+
+def _show_change(proposal: Proposal, effect: Effect, *, written: bool) -> None:
+    if not proposal.changes:
+        say(f"{proposal.path} says so already; nothing is changed.")
+        return
+    for line in proposal.diff():
+        say(line, style={"+": "green", "-": "red", "@": "cyan"}.get(line[:1]))
+    for one in effect.fields:
+        say(f"{one.section} {one.target}: {one.changed} of {one.of} staged records would get another value")
+        for sample in one.samples:
+            say(f"  {sample.stripe_id}: {_sample(_or_empty(sample.before))} → {_sample(_or_empty(sample.after))}")
+    if effect.fields:
+        say("What stands in the ledger already keeps its values.")
+    if effect.unknown:
+        say(f"Not counted how many records it concerns: {effect.unknown}.")
+    for warning in proposal.after.warnings:
+        say(f"warning: {warning}", style="yellow")
+    say(f"Written to {proposal.path}." if written else f"Nothing is written (--dry-run); {proposal.path} is as it was.")
+
+
+def _or_empty(value: str | None) -> str:
+    return "(empty)" if value is None else value
 
 
 def _mapped(loaded: LoadedConnection) -> list[dict[str, str]]:

@@ -24,6 +24,7 @@ _STATUS: Mapping[str, Status] = {
     "E-CONN-ROLE": "Degraded",
     "E-CONN-MODULE": "Degraded",
 }
+_SILENT = "See that this machine has a network and the address in the settings is right, then run connect again."
 _WORST_LAST: tuple[Status, ...] = ("Connected", "Degraded", "ReadOnlyLicence", "Expired", "NotConnected")
 
 
@@ -216,7 +217,9 @@ def _compare(opened: OpenConnection, stripe: Mapping[str, str], findings: list[F
 def _finding(
     side: Literal["stripe", "ledger"], severity: Severity, code: str, message: str, remedy: str | None = None
 ) -> Finding:
-    return Finding(side, severity, code, message, remedy or entry(code).remedy)
+    # The catalogue speaks of a run that goes on by itself; here a person waits for the way to mend it.
+    silent = _SILENT if code == "E-SERVER" else None
+    return Finding(side, severity, code, message, remedy or silent or entry(code).remedy)
 
 
 def _status(findings: list[Finding], side: str) -> Status:

@@ -10,6 +10,7 @@ from typing import Any, Literal, TypeVar
 
 from cloudify_pipeline.accounting.chart import Chart
 from cloudify_pipeline.accounting.parties import Candidates, LedgerRecord, Lookup
+from cloudify_pipeline.control.joined import joined_records, lines_of, priced
 from cloudify_pipeline.control.opened import OpenConnection
 from cloudify_pipeline.errors import Problem
 from cloudify_pipeline.ledgers.port import Ledger
@@ -20,8 +21,6 @@ from cloudify_pipeline.planning.products import distinct_numbers, plan_product, 
 from cloudify_pipeline.planning.records import ChargeRecord, InvoiceRecord
 from cloudify_pipeline.planning.rules import DueDocument, due
 from cloudify_pipeline.posting.endings import SETTLED
-
-PORTION = 500
 
 Record = InvoiceRecord | ChargeRecord
 DocumentPlan = PlannedDocument | Hold | Skip
@@ -95,28 +94,7 @@ class _Planner:
         return found
 
     def _records(self, ids: Sequence[str]) -> Iterator[Record]:
-        """Invoices and charges with everything planning joins to them, portion by portion."""
-        for part in _portions(ids):
-            with self._opened.staging.reading():
-                records = self._portion(part)
-            yield from records
-
-    def _portion(self, ids: Sequence[str]) -> list[Record]:
-        staging = self._opened.staging
-        invoices = staging.objects("invoice", [i for i in ids if not _is_charge(i)])
-        charges = staging.objects("charge", [i for i in ids if _is_charge(i)])
-        sent = staging.sent_at(list(invoices))
-        customers = staging.objects("customer", _ids(o.get("customer") for o in (*invoices.values(), *charges.values())))
-        priced = [_price(line) for invoice in invoices.values() for line in _lines(invoice)]
-        products = staging.objects("product", _ids(price.get("product") for price in priced))
-        prices = staging.objects("price", _ids(price.get("price") for price in priced))
-        rates = staging.objects("tax_rate", None)
-        found: dict[str, Record] = {
-            stripe_id: InvoiceRecord(i, customers.get(i.get("customer") or ""), products, prices, rates, sent.get(stripe_id))
-            for stripe_id, i in invoices.items()
-        }
-        found |= {stripe_id: ChargeRecord(c, customers.get(c.get("customer") or "")) for stripe_id, c in charges.items()}
-        return [found[stripe_id] for stripe_id in ids if stripe_id in found]
+        return joined_records(self._opened.staging, ids)
 
     def _referenced(self, ids: Iterable[str]) -> "_Parties":
         parties = _Parties()
@@ -125,10 +103,10 @@ class _Planner:
                 parties.customers.setdefault(str(record.customer["id"]), record.customer)
                 parties.currencies.setdefault(str(record.customer["id"]), record.currency)
             if isinstance(record, InvoiceRecord):
-                for line in _lines(record.invoice):
-                    priced = _price(line)
-                    product = record.products.get(priced.get("product") or "")
-                    price = record.prices.get(priced.get("price") or "")
+                for line in lines_of(record.invoice):
+                    details = priced(line)
+                    product = record.products.get(details.get("product") or "")
+                    price = record.prices.get(details.get("price") or "")
                     if product is not None:
                         parties.products.setdefault(str(product["id"]), product)
                         if price is not None:
@@ -276,23 +254,3 @@ def _named_products(opened: OpenConnection) -> set[str]:
     settings = opened.settings.products
     named = (settings.default_product, settings.no_product, settings.discount_product, settings.rounding_product)
     return {number for number in (*named, *settings.links.values()) if number}
-
-
-def _lines(invoice: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    return list((invoice.get("lines") or {}).get("data") or ())
-
-
-def _price(line: Mapping[str, Any]) -> Mapping[str, Any]:
-    return (line.get("pricing") or {}).get("price_details") or {}
-
-
-def _ids(values: Iterable[Any]) -> list[str]:
-    return sorted({str(value) for value in values if value})
-
-
-def _is_charge(stripe_id: str) -> bool:
-    return stripe_id.startswith(("ch_", "py_"))
-
-
-def _portions(ids: Sequence[str]) -> Iterator[Sequence[str]]:
-    return (ids[start : start + PORTION] for start in range(0, len(ids), PORTION))

@@ -31,7 +31,7 @@ def product_lookups(
         linked = settings.links.get(str(product["id"]))
         lookups = [Lookup(NUMBER, linked)] if linked else []
     else:
-        lookups = [one.lookup for one in ask(_joined(product, prices), settings.match) if one.lookup is not None]
+        lookups = [one.lookup for one in ask(with_price(product, prices), settings.match) if one.lookup is not None]
     if settings.on_not_found == "create":
         lookups.append(Lookup(NUMBER, _new_number(product, prices, mappings)[0]))
     if settings.on_not_found == "default_product" and settings.default_product:
@@ -92,7 +92,7 @@ class _Product:
                 return self._hold(_barred(known))
             self._note(str(known.number), "linked earlier", {"name": known.name})
             return self._found(known)
-        asked = ask(_joined(self.product, self.prices), self.own.match)
+        asked = ask(with_price(self.product, self.prices), self.own.match)
         found = match(asked, self.candidates, decision="product", barred_code="E-PROD-BARRED")
         if isinstance(found, tuple):
             self.evidence += found[1]
@@ -127,7 +127,7 @@ class _Product:
         fields: dict[str, FieldValue] = {}
         lineage: tuple[Lineage, ...] = ()
         if self.own.on_found == "update":
-            mapped = map_record(self.mappings, _joined(self.product, self.prices))
+            mapped = map_record(self.mappings, with_price(self.product, self.prices))
             if mapped.problems:
                 return self._hold(mapped.problems[0])
             values = {path: value for path, value in mapped.values.items() if path not in _NUMBER_TARGETS}
@@ -164,7 +164,7 @@ class _Product:
             return self._hold(_unknown("products.defaults.group", group))
         if unit is not None and unit not in self.units:
             return self._hold(_unknown("products.defaults.unit", unit))
-        mapped = map_record(self.mappings, _joined(self.product, self.prices))
+        mapped = map_record(self.mappings, with_price(self.product, self.prices))
         if mapped.problems:
             return self._hold(mapped.problems[0])
         fields = {path: value for path, value in sorted(mapped.values.items()) if path not in {"name", *_NUMBER_TARGETS}}
@@ -206,8 +206,8 @@ class _Product:
         return Hold(self.id, problem, tuple(self.evidence))
 
 
-def _joined(product: Raw, prices: Mapping[str, Raw]) -> dict[str, object]:
-    """The product with its price: the default one, else its only one."""
+def with_price(product: Raw, prices: Mapping[str, Raw]) -> dict[str, object]:
+    """The product as mappings and match pairs see it: with its price, which is the default one, else its only one."""
     own = [price for price in prices.values() if id_of(price.get("product")) == product["id"]]
     default = prices.get(id_of(product.get("default_price")) or "")
     return {**product, "price": default or (own[0] if len(own) == 1 else None)}
@@ -219,7 +219,7 @@ def _new_number(product: Raw, prices: Mapping[str, Raw], mappings: CompiledMappi
     A number from the id has only letters, digits and hyphens, which need no encoding in the ledger's paths.
     """
     if mappings is not None:
-        values = map_record(mappings, _joined(product, prices)).values
+        values = map_record(mappings, with_price(product, prices)).values
         for target in _NUMBER_TARGETS:
             if values.get(target):
                 return str(values[target]).strip(), target

@@ -1,0 +1,58 @@
+"""Staged invoices and payments with everything that planning joins to them, in portions."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from cloudify_pipeline.planning.records import ChargeRecord, InvoiceRecord, Record
+from cloudify_pipeline.staging.store import Staging
+
+PORTION = 500
+"""Records that are in memory at one time."""
+
+
+def joined_records(staging: Staging, ids: Sequence[str]) -> Iterator[Record]:
+    """The records of `ids` in their order; what is not staged is left out. Staging is closed between two portions."""
+    for part in portions(ids):
+        with staging.reading():
+            records = _portion(staging, part)
+        yield from records
+
+
+def lines_of(invoice: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The lines of a Stripe invoice."""
+    return list((invoice.get("lines") or {}).get("data") or ())
+
+
+def priced(line: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What a Stripe line says of its price: the ids of `price` and `product`."""
+    return (line.get("pricing") or {}).get("price_details") or {}
+
+
+def portions(ids: Sequence[str]) -> Iterator[Sequence[str]]:
+    """`ids` in pieces of :data:`PORTION`."""
+    return (ids[start : start + PORTION] for start in range(0, len(ids), PORTION))
+
+
+def _portion(staging: Staging, ids: Sequence[str]) -> list[Record]:
+    invoices = staging.objects("invoice", [i for i in ids if not _is_charge(i)])
+    charges = staging.objects("charge", [i for i in ids if _is_charge(i)])
+    sent = staging.sent_at(list(invoices))
+    customers = staging.objects("customer", _ids(o.get("customer") for o in (*invoices.values(), *charges.values())))
+    details = [priced(line) for invoice in invoices.values() for line in lines_of(invoice)]
+    products = staging.objects("product", _ids(one.get("product") for one in details))
+    prices = staging.objects("price", _ids(one.get("price") for one in details))
+    rates = staging.objects("tax_rate", None)
+    found: dict[str, Record] = {
+        stripe_id: InvoiceRecord(i, customers.get(i.get("customer") or ""), products, prices, rates, sent.get(stripe_id))
+        for stripe_id, i in invoices.items()
+    }
+    found |= {stripe_id: ChargeRecord(c, customers.get(c.get("customer") or "")) for stripe_id, c in charges.items()}
+    return [found[stripe_id] for stripe_id in ids if stripe_id in found]
+
+
+def _ids(values: Iterable[Any]) -> list[str]:
+    return sorted({str(value) for value in values if value})
+
+
+def _is_charge(stripe_id: str) -> bool:
+    return stripe_id.startswith(("ch_", "py_"))
