@@ -45,6 +45,7 @@ def catalogues() -> Catalogues:
         },
         premapped=ECONOMIC_PREMAPPED,
         stripe=STRIPE_FIELDS,
+        decided=economic_fields.DECIDED,
     )
 
 

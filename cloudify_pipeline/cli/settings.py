@@ -1,5 +1,6 @@
 """`cloudify settings`: schema, fields that can be mapped, effective settings, changes of single keys, and which data go where."""
 
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
@@ -9,6 +10,8 @@ from cloudify_pipeline.cli.names import Name, chosen, opening
 from cloudify_pipeline.cli.output import DONE, AsJson, plain, say, show_json, table
 from cloudify_pipeline.connection import catalogues, load_connection, staged
 from cloudify_pipeline.control.affected import Effect, affected
+from cloudify_pipeline.control.data_flow import DataFlow, data_flow
+from cloudify_pipeline.control.data_page import markdown
 from cloudify_pipeline.control.fields import Mappable, mappable
 from cloudify_pipeline.errors import SettingsError, SettingsProblem
 from cloudify_pipeline.settings.change import Proposal, propose, write
@@ -28,6 +31,7 @@ Section = Annotated[
 
 Words = Annotated[list[str] | None, typer.Argument(metavar="[NAME] [KEY VALUE]...", help="The connection, keys and values.")]
 Unset = Annotated[list[str] | None, typer.Option("--unset", metavar="KEY", help="Take this key out of the file.")]
+AsMarkdown = Annotated[bool, typer.Option("--markdown", help="A Markdown page, for a file on data protection.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show the change and its effect; write nothing.")]
 
 
@@ -93,6 +97,32 @@ def set_(words: Words = None, unset: Unset = None, dry_run: DryRun = False, as_j
         return DONE
     _show_change(proposal, effect, written=written)
     return DONE
+
+
+@settings.command()
+def data(name: Name = None, as_markdown: AsMarkdown = False, as_json: AsJson = False) -> int:
+    """Which data go where: Stripe fields, ledger fields, what is kept here and what is written back. Calls nobody."""
+    flow = data_flow(load_connection(chosen(name)), catalogues())
+    if as_json:
+        show_json(plain(flow))
+    elif as_markdown:
+        sys.stdout.write(markdown(flow))
+    else:
+        _show_data(flow)
+    return DONE
+
+
+def _show_data(flow: DataFlow) -> None:
+    for section in flow.sections:
+        rows = ((one.target, ", ".join(one.sources), one.how, "yes" if one.always else "", one.origin) for one in section.fields)
+        columns = ("Ledger field", "Stripe fields", "How", "Always", "From")
+        table(f"{section.name} ({flow.ledger}): {section.written}", columns, rows)
+    decided = ((one.what, one.setting, ", ".join(one.sources)) for one in flow.decisions)
+    table("Read to decide", ("For", "Setting", "Stripe fields"), decided)
+    back = [(one.target, one.what, one.setting) for one in flow.written_back]
+    table("Written back to Stripe", ("Stripe field", "What", "Setting"), back or [("nothing", "", "")])
+    kept = ((one.place, one.table, one.what, "yes" if one.personal else "") for one in flow.kept)
+    table("Kept here", ("Place", "Table", "What", "Persons"), kept)
 
 
 def _changes(words: Sequence[str], unset: Sequence[str]) -> tuple[str, list[Change]]:

@@ -109,8 +109,7 @@ Records = Iterator[tuple[str, Mapping[str, Any]]]
 
 
 def _customers(staging: Staging) -> Records:
-    for stripe_id, customer in _live(staging, "customer"):
-        yield stripe_id, customer
+    return _live(staging, "customer")
 
 
 def _products(staging: Staging) -> Records:

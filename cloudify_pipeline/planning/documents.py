@@ -14,7 +14,7 @@ from cloudify_pipeline.planning.lines import LinePlanner
 from cloudify_pipeline.planning.plans import Evidence, Hold, PlannedCustomer, PlannedDocument, PlannedProduct, Skip
 from cloudify_pipeline.planning.records import ChargeRecord, InvoiceRecord, Record, book_date, instant
 from cloudify_pipeline.planning.rules import DueDocument
-from cloudify_pipeline.planning.vat import decide_zone
+from cloudify_pipeline.planning.vat import ZoneDecision, decide_zone
 from cloudify_pipeline.settings.models import ConnectionSettings
 
 KEY = "stripe:"
@@ -82,7 +82,7 @@ def _plan(  # noqa: PLR0917
     due_date = _due_date(record, chart, invoiced.terms, day)
     if isinstance(due_date, Problem):
         return due_date
-    zone = decide_zone(record, settings.vat, chart, customer_zone=invoiced.zone)
+    zone = _zone(record, settings, chart, invoiced)
     if isinstance(zone, Problem):
         return zone
     evidence.append(zone.evidence)
@@ -152,6 +152,19 @@ def _invoiced(customer: PlannedCustomer | Hold | None, settings: ConnectionSetti
     if terms not in chart.payment_terms:
         return _unknown("customers.defaults.payment_terms", terms)
     return _Invoiced(reference, terms, layout, zone, name, why)
+
+
+def _zone(record: Record, settings: ConnectionSettings, chart: Chart, invoiced: _Invoiced) -> ZoneDecision | Problem:
+    """The zone by the buyer's country and number; with a number in the settings, the customer's own zone instead."""
+    given = settings.customers.defaults.vat_zone
+    if given == "auto":
+        return decide_zone(record, settings.vat, chart, customer_zone=invoiced.zone)
+    zone = given if invoiced.zone is None else invoiced.zone
+    known = chart.vat_zones.get(zone)
+    if known is None or not known.enabled:
+        return _unknown("customers.defaults.vat_zone", zone)
+    rule = "customers.defaults.vat_zone is a number: the customer's own zone"
+    return ZoneDecision(zone, "customer", rule, Evidence("vat_zone", f"{zone} ({known.name})", rule, {"default": str(given)}))
 
 
 def _date(record: Record, settings: ConnectionSettings, chart: Chart) -> tuple[datetime.date, Evidence] | Problem:

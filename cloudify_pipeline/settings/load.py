@@ -29,12 +29,14 @@ class Catalogues:
     """What can be mapped. `ledger` and `stripe` by section; `premapped` is what is mapped when the file says nothing.
 
     Sections: customers, products and documents (with the lines' fields below ``lines.``) of the ledger; customers,
-    products, invoices, lines and charges of Stripe.
+    products, invoices, lines and charges of Stripe. `decided` names the ledger fields that settings and rules fill, by
+    section: field → the fact that stands there.
     """
 
     ledger: Mapping[str, FieldCatalogue]
     premapped: Mapping[str, Mapping[str, Any]]
     stripe: Mapping[str, FieldCatalogue]
+    decided: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
 
 _NONE = CompiledMappings()

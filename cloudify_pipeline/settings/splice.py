@@ -178,7 +178,9 @@ def _flow(parts: Sequence[Part], value: str) -> str:
 def _names(parts: Sequence[Part]) -> list[str]:
     if any(isinstance(part, int) for part in parts):
         raise Refused("nothing", "the list is not written yet; write the whole list")
-    return [yaml.safe_dump(part, allow_unicode=True, width=10_000).removesuffix("\n").removesuffix("\n...") for part in parts]
+    # As the element of a list, so that a comma or bracket in a name is quoted as {…} needs it.
+    listed = (yaml.safe_dump([part], default_flow_style=True, allow_unicode=True, width=10_000) for part in parts)
+    return [one.removesuffix("\n")[1:-1] for one in listed]
 
 
 def _after_line(text: str, index: int, lines: Sequence[str]) -> str:

@@ -43,10 +43,10 @@ products:
 
 EDITS = [
     ("customers.fields.phone", 'metadata."tel. nr"', 10, [], ["    fields:", '        phone: metadata."tel. nr"']),
-    ("invoices.fields.lines.description", "{value: DAP}", 19, [], ["        lines.description: {value: DAP}"]),
-    ("invoices.fields.notes.heading", "null", 18, ['        notes.heading: "number"'], ["        notes.heading: null"]),
-    ("invoices.rules[0].when", "sent", 13, ["    - when: paid   # paid"], ["    - when: sent   # paid"]),
-    ("invoices.rules[1].if.country", "[NO]", 15,
+    ("invoices.fields.lines.description", "{value: DAP}", 20, [], ["        lines.description: {value: DAP}"]),
+    ("invoices.fields.notes.heading", "null", 19, ['        notes.heading: "number"'], ["        notes.heading: null"]),
+    ("invoices.rules[0].when", "sent", 14, ["    - when: paid   # paid"], ["    - when: sent   # paid"]),
+    ("invoices.rules[1].if.country", "[NO]", 16,
      ["    - {when: sent, create: draft_order}"], ["    - {when: sent, create: draft_order, if: {country: [NO]}}"]),
     ("customers.defaults.group", "2", 9,
      ["    defaults: {payment_terms: 1, group:   1}"], ["    defaults: {payment_terms: 1, group:   2}"]),
@@ -55,26 +55,27 @@ EDITS = [
     ("customers.defaults.currency", "a, b", 9,
      ["    defaults: {payment_terms: 1, group:   1}"], ["    defaults: {payment_terms: 1, group:   1, currency: 'a, b'}"]),
     ("customers.match", "[{stripe: id, ledger: name}]", 7,
-     ["    match:", "    - {stripe: email, ledger: email}   # the only one"], ["    match: [{stripe: id, ledger: name}]   # the only one"]),
-    ("vat.zones.eu", "7", 23, [], ["vat:", "    zones:", "        eu: 7"]),
+     ["    match:", "    - {stripe: email, ledger: email}   # the only one"],
+     ["    match: [{stripe: id, ledger: name}]   # the only one"]),
+    ("vat.zones.eu", "7", 24, [], ["vat:", "    zones:", "        eu: 7"]),
     ("customers.match", None, 7, ["    match:", "    - {stripe: email, ledger: email}   # the only one"], []),
-    ("invoices.rules[0].when", None, 13,
+    ("invoices.rules[0].when", None, 14,
      ["    - when: paid   # paid", "      create: booked_invoice"], ["    - create: booked_invoice"]),
-    ("invoices.rules[1].create", None, 15, ["    - {when: sent, create: draft_order}"], ["    - {when: sent}"]),
+    ("invoices.rules[1].create", None, 16, ["    - {when: sent, create: draft_order}"], ["    - {when: sent}"]),
     ("products.defaults.group", None, 20, ["products:", "    defaults:", "        group: 1"], []),
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("newline", ["\n", "\r\n"])
 @pytest.mark.parametrize(("key", "value", "line", "out", "into"), EDITS)
 def test_one_place_changes_and_every_other_character_stays(
-    key: str, value: str | None, line: int, out: list[str], into: list[str], newline: str
+    key: str, value: str | None, line: int, out: list[str], into: list[str]
 ) -> None:
-    before = FILE.replace("\n", newline)
     expected = FILE.split("\n")
     assert expected[line : line + len(out)] == out
     expected[line : line + len(out)] = into
-    assert edited(before, [Change(key, value)], where="f") == newline.join(expected)
+    for newline in ("\n", "\r\n"):
+        before = FILE.replace("\n", newline)
+        assert edited(before, [Change(key, value)], where="f") == newline.join(expected)
 
 
 @pytest.mark.parametrize(
@@ -87,7 +88,7 @@ def test_one_place_changes_and_every_other_character_stays(
         ("a: # why\nb: 1\n", "a.b", "2", "a: # why\n  b: 2\nb: 1\n"),
         ("a: null\n", "a.b", "2", "a: {b: 2}\n"),
         ("a: {}\n", "a.b", "2", "a: {b: 2}\n"),
-        ("a: {c: }\n", "a.c.b", "2", "a: {c:  {b: 2}}\n"),
+        ("a: {c: }\n", "a.c.b", "2", "a: {c: {b: 2} }\n"),
         ("a: |\n  text\n  more\nb: 1\n", "a", "short", "a: short\nb: 1\n"),
         ("a: 'x'\n", "a", "a\n b", "a: a b\n"),
         ("a: 1\n", "a", '"x\\ny"', 'a: "x\\ny"\n'),
@@ -142,15 +143,14 @@ _VALUES = st.recursive(
 
 @given(
     data=st.dictionaries(_NAMES, _VALUES, min_size=1, max_size=4),
-    section=st.sampled_from(["new", "first"]),
-    target=_NAMES,
+    place=st.tuples(st.sampled_from(["new", "first"]), _NAMES),
     value=_VALUES,
-    flow=st.booleans(),
-    indent=st.integers(2, 6),
+    form=st.tuples(st.booleans(), st.integers(2, 6)),
 )
 def test_whatever_the_file_and_the_value_the_result_says_just_that(
-    data: dict[str, Any], section: str, target: str, value: Any, flow: bool, indent: int
+    data: dict[str, Any], place: tuple[str, str], value: Any, form: tuple[bool, int]
 ) -> None:
+    (section, target), (flow, indent) = place, form
     text = yaml.safe_dump(
         {"first": {"fields": data}}, default_flow_style=flow or None, indent=indent, allow_unicode=True, width=40
     )
@@ -161,7 +161,7 @@ def test_whatever_the_file_and_the_value_the_result_says_just_that(
     after = edited(text, [Change(f"{section}.fields.{target}", given_as)], where="f")
     assert read_mapping(after, "f") == wanted
     if section == "new":
-        assert after.startswith(text.rstrip("\n"))
+        assert after.startswith(text.rstrip("}\n") if flow else text.rstrip("\n"))
         assert read_mapping(edited(after, [Change(f"new.fields.{target}", None)], where="f"), "f") == before
 
 

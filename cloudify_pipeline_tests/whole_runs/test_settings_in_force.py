@@ -244,6 +244,16 @@ def test_the_vat_zone_follows_the_buyer(
     assert Decimal(document["grossAmount"]) == Decimal(gross)
 
 
+def test_a_zone_by_number_is_the_customers_own_and_totals_still_guard_it(company: Company) -> None:
+    company.configure(customers={"defaults": {"payment_terms": 1, "group": 1, "vat_zone": 3}})
+    right = company.pay(company.invoice(company.customer("Uden moms"), tax_rates=[]))
+    wrong = company.pay(company.invoice(company.customer("Med moms")))
+    run = company.sync()
+    document = booked(company)
+    assert (document["references"]["other"], document["recipient"]["vatZone"]["vatZoneNumber"]) == (f"stripe:{right}", 3)
+    assert run.codes() == {wrong: "E-VAT-RATE"}
+
+
 def test_conditions_choose_among_rules(company: Company) -> None:
     company.configure(
         invoices={

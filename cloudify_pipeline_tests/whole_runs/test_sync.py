@@ -121,6 +121,14 @@ def test_one_bad_record_does_not_stop_the_others(company: Company) -> None:
     assert run.codes()[nowhere] == "E-VAT-ZONE", "a dependent shows the root cause"
 
 
+def test_an_invoice_that_breaks_stripes_own_arithmetic_is_held(company: Company) -> None:
+    invoice = company.pay(company.invoice(company.customer()))
+    company.sandbox.stripe.update_invoice(invoice, at=company.now - timedelta(minutes=5), total=12_501)
+    run = company.sync()
+    assert run.codes()[invoice] == "E-STRIPE-SUM"
+    assert company.documents() == {}
+
+
 def test_a_held_record_is_posted_when_its_cause_is_mended(company: Company) -> None:
     buyer = company.customer("Nowhere", country=None)
     invoice = company.pay(company.invoice(buyer))

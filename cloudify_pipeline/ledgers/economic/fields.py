@@ -4,6 +4,7 @@ Source: customers.post, products.post and invoices.drafts.post schemas (orders.d
 of the GET schemas; where the live server was seen to differ, the server wins (reference/economic.md §4.2, §6, §11).
 """
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -176,3 +177,38 @@ _LINE = (
 DOCUMENT_FIELDS = FieldCatalogue(
     "e-conomic document", (*_HEADER, *(replace(field, path=f"{LINES}{field.path}") for field in _LINE))
 )
+
+DECIDED: Mapping[str, Mapping[str, str]] = {
+    "customers": {
+        "customerNumber": "number",
+        "currency": "currency",
+        "customerGroup.customerGroupNumber": "group",
+        "paymentTerms.paymentTermsNumber": "payment_terms",
+        "vatZone.vatZoneNumber": "vat_zone",
+        "layout.layoutNumber": "layout",
+    },
+    "products": {
+        "productNumber": "number",
+        "productGroup.productGroupNumber": "group",
+        "unit.unitNumber": "unit",
+    },
+    "documents": {
+        "date": "date",
+        "dueDate": "due_date",
+        "currency": "currency",
+        "layout.layoutNumber": "layout",
+        "paymentTerms.paymentTermsNumber": "payment_terms",
+        "customer.customerNumber": "customer",
+        "recipient.vatZone.vatZoneNumber": "vat_zone",
+        "references.other": "key",
+        "lines.lineNumber": "position",
+        "lines.sortKey": "position",
+        "lines.product.productNumber": "product",
+        "lines.quantity": "quantity",
+        "lines.unitNetPrice": "unit_price",
+        "lines.description": "description",
+    },
+    "booking": {"draftInvoice.draftInvoiceNumber": "draft", "sendBy": "send_by"},
+}
+"""What the requests of :mod:`.writes` hold beside the mapped fields: path → the fact that stands there, in words that are the
+same for every ledger."""

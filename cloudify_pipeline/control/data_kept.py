@@ -1,0 +1,77 @@
+"""What this installation keeps of a connection's data: the staging file and the posting log, table by table."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from sqlalchemy.engine import make_url
+
+from cloudify_pipeline.posting.log.schema import metadata
+from cloudify_pipeline.settings.paths import home, posting_url
+from cloudify_pipeline.staging.schema import CHARGE_VERDICTS, CURSORS, EVENTS_SEEN, LINES, PLAN_TABLES, SENT, TABLES, Table
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """One table. `place` is the file or database it is in; `personal` says whether data of persons can be in it."""
+
+    place: str
+    table: str
+    what: str
+    columns: tuple[str, ...]
+    personal: bool
+
+
+STAGED: Mapping[str, tuple[str, bool]] = {
+    "invoice_lines": ("product, price, quantity, amount and text of each line", True),
+    "plan_customers": ("the customers that the last run planned, with the values of their fields and where they come from", True),
+    "plan_products": ("likewise the products", False),
+    "plan_documents": ("likewise the documents, with recipient and texts", True),
+    "events_seen": ("which Stripe events were processed", False),
+    "sent": ("when Stripe e-mailed an invoice", False),
+    "charge_verdicts": ("which invoice a payment pays", False),
+    "cursors": ("how far Stripe was read", False),
+}
+
+LOGGED: Mapping[str, tuple[str, bool]] = {
+    "schema_version": ("the version of these tables", False),
+    "bindings": ("agreement and company the connection is bound to", False),
+    "leases": ("which run writes at the moment", False),
+    "identities": ("which ledger number a Stripe id became, and the customer's or product's name at that time", True),
+    "operations": ("every request to the ledger, its body to the byte, before it was sent", True),
+    "attempts": ("when it was sent, what the ledger answered, and its words where it refused", True),
+    "records": ("each record's state: buyer's name, number, total, and the value that was found wrong where one was", True),
+}
+
+
+def kept_here(connection: str) -> tuple[Kept, ...]:
+    """Every table that holds something of `connection`, with its columns as they are made. No password is shown."""
+    staging = str(home() / connection / "staging.duckdb")
+    log = make_url(posting_url()).render_as_string(hide_password=True)
+    raw = [
+        Kept(
+            staging,
+            table.name,
+            f"every {kind.replace('_', ' ')} as Stripe sent it, whole (body)",
+            tuple(table.columns),
+            _personal(kind),
+        )
+        for kind, table in TABLES.items()
+    ]
+    made = [Kept(staging, table.name, *_described(STAGED, table.name, tuple(table.columns))) for table in _OTHERS]
+    logged = [
+        Kept(log, table.name, *_described(LOGGED, table.name, tuple(column.name for column in table.columns)))
+        for table in metadata.sorted_tables
+    ]
+    return (*raw, *made, *logged)
+
+
+_OTHERS: tuple[Table, ...] = (LINES, *PLAN_TABLES.values(), EVENTS_SEEN, SENT, CHARGE_VERDICTS, CURSORS)
+
+
+def _described(words: Mapping[str, tuple[str, bool]], table: str, columns: tuple[str, ...]) -> tuple[str, tuple[str, ...], bool]:
+    what, personal = words.get(table, ("", True))
+    return what, columns, personal
+
+
+def _personal(kind: str) -> bool:
+    return kind in {"customer", "invoice", "charge"}
