@@ -18,7 +18,7 @@ from cloudify_pipeline.ledgers.port import Ledger
 from cloudify_pipeline.posting.log.store import PostingLog
 from cloudify_pipeline.settings.load import Catalogues, LoadedConnection, load_settings
 from cloudify_pipeline.settings.models import ConnectionSettings
-from cloudify_pipeline.settings.paths import connection_file, home, posting_url
+from cloudify_pipeline.settings.paths import connection_file, home, posting_url, staging_file
 from cloudify_pipeline.staging.store import Staging
 from cloudify_pipeline.stripe_source import client as stripe_client
 from cloudify_pipeline.stripe_source.client import StripeReader
@@ -30,7 +30,6 @@ HURRIED_ATTEMPTS = 2
 """One silence may be chance; the second is reported."""
 HURRIED_TIMEOUT = httpx.Timeout(10.0, connect=3.0)
 
-_STAGING = "staging.duckdb"
 _PATIENCE = 5.0
 """Seconds that a question about staging waits for a run."""
 
@@ -73,7 +72,7 @@ def open_connection(name: str, *, clock: Callable[[], datetime] = lambda: dateti
         name=name,
         loaded=loaded,
         home=folder,
-        staging=Staging(folder / _STAGING),
+        staging=Staging(staging_file(name)),
         log=PostingLog(posting_url()),
         clock=clock,
         pinned_agreement=_pinned_agreement(settings),
@@ -89,7 +88,7 @@ def staged(name: str) -> Staging | None:
 
     It waits a few seconds for a run that writes, and then says so (RunStopped, E-LEASE).
     """
-    path = home() / name / _STAGING
+    path = staging_file(name)
     return Staging(path, wait_seconds=_PATIENCE) if path.is_file() else None
 
 

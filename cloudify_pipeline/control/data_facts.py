@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from cloudify_pipeline.settings.models import Condition, ConnectionSettings
 
 _PLACE = ("country", "postal_code")
+_ZONES = "the VAT rules, with the numbers and countries of vat"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,12 +42,12 @@ def customer_facts(settings: ConnectionSettings) -> Facts:
     return {
         "number": Fact((number.stripe_field,), "customers.number: source stripe") if number.stripe_field else None,
         "currency": Fact(
-            ("currency", "the invoice's currency") if from_stripe else (),
+            ("currency", "invoice.currency") if from_stripe else (),
             f"customers.defaults.currency: {own.currency}" + (", else the ledger's base currency" if from_stripe else ""),
         ),
         "group": Fact((), f"customers.defaults.group: {own.group}"),
         "payment_terms": Fact((), f"customers.defaults.payment_terms: {own.payment_terms}"),
-        "vat_zone": Fact((*_places(*zone), "tax_exempt", "tax_ids"), "vat")
+        "vat_zone": Fact((*_places(*zone), "tax_exempt", "tax_ids"), _ZONES)
         if own.vat_zone == "auto"
         else Fact((), f"customers.defaults.vat_zone: {own.vat_zone}"),
         "layout": None if own.layout is None else Fact((), f"customers.defaults.layout: {own.layout}"),
@@ -75,7 +76,7 @@ def invoice_facts(settings: ConnectionSettings) -> Facts:
         **_document(settings),
         "date": Fact(tuple(instants.get(name, name) for name in names), f"invoices.date: {settings.invoices.date}"),
         "due_date": Fact(("due_date",), "the payment terms, where they are of the kind that takes a due date", always=False),
-        "vat_zone": Fact((*buyer, "customer_tax_exempt", "customer_tax_ids", "customer.tax_ids"), "vat"),
+        "vat_zone": _zone(settings, (*buyer, "customer_tax_exempt", "customer_tax_ids", "customer.tax_ids")),
     }
 
 
@@ -86,7 +87,7 @@ def charge_facts(settings: ConnectionSettings) -> Facts:
         **_document(settings),
         "date": Fact(("created",), "a payment has one instant"),
         "due_date": Fact(("created",), "the payment terms, where they are of the kind that takes a due date", always=False),
-        "vat_zone": Fact((*buyer, "customer.tax_exempt", "customer.tax_ids"), "vat"),
+        "vat_zone": _zone(settings, (*buyer, "customer.tax_exempt", "customer.tax_ids")),
     }
 
 
@@ -103,6 +104,13 @@ def _document(settings: ConnectionSettings) -> Facts:
         "customer": Fact(tuple(f"customer.{pair.stripe}" for pair in match), f"customers.match{default}"),
         "key": Fact(("id",), "the key by which the document is found again: stripe:<id>"),
     }
+
+
+def _zone(settings: ConnectionSettings, sources: tuple[str, ...]) -> Fact:
+    own = settings.customers.defaults.vat_zone
+    if own == "auto":
+        return Fact(sources, _ZONES)
+    return Fact((), f"the customer's zone in the ledger, else customers.defaults.vat_zone: {own}")
 
 
 def line_facts(settings: ConnectionSettings) -> Facts:
@@ -156,7 +164,7 @@ def decisions(settings: ConnectionSettings) -> tuple[Decision, ...]:
     invoices, customers, products = settings.invoices, settings.customers, settings.products
     asked = dict.fromkeys(path for rule in invoices.rules if rule.if_ for path in _conditions(rule.if_))
     instants = {
-        "sent": "the event invoice.sent",
+        "sent": "invoice.sent (event)",
         "finalized": "status_transitions.finalized_at",
         "paid": "status_transitions.paid_at",
     }

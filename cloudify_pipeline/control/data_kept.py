@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from sqlalchemy.engine import make_url
 
 from cloudify_pipeline.posting.log.schema import metadata
-from cloudify_pipeline.settings.paths import home, posting_url
+from cloudify_pipeline.settings.paths import posting_url, staging_file
 from cloudify_pipeline.staging.schema import CHARGE_VERDICTS, CURSORS, EVENTS_SEEN, LINES, PLAN_TABLES, SENT, TABLES, Table
 
 
@@ -45,7 +45,7 @@ LOGGED: Mapping[str, tuple[str, bool]] = {
 
 def kept_here(connection: str) -> tuple[Kept, ...]:
     """Every table that holds something of `connection`, with its columns as they are made. No password is shown."""
-    staging = str(home() / connection / "staging.duckdb")
+    staging = str(staging_file(connection))
     log = make_url(posting_url()).render_as_string(hide_password=True)
     raw = [
         Kept(
@@ -59,7 +59,7 @@ def kept_here(connection: str) -> tuple[Kept, ...]:
     ]
     made = [Kept(staging, table.name, *_described(STAGED, table.name, tuple(table.columns))) for table in _OTHERS]
     logged = [
-        Kept(log, table.name, *_described(LOGGED, table.name, tuple(column.name for column in table.columns)))
+        Kept(log, str(table.name), *_described(LOGGED, table.name, tuple(str(column.name) for column in table.columns)))
         for table in metadata.sorted_tables
     ]
     return (*raw, *made, *logged)

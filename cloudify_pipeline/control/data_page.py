@@ -28,22 +28,21 @@ def markdown(flow: DataFlow) -> str:
 
 
 def _section(section: Section) -> str:
-    kept = f" Stripe's objects are kept whole in the staging tables {_list(section.staged)}." if section.staged else ""
+    written = _cell(section.written)
+    says = f"{written[:1].upper()}{written[1:]}."
+    if section.staged:
+        says += f" Stripe's objects are kept whole in the staging tables {_cell(_list(section.staged))}."
     rows = (
         (one.target, _list(one.sources), one.how, "always" if one.always else "when there is a value", one.origin)
         for one in section.fields
     )
     table = _table(("Ledger field", "Stripe fields", "How", "When", "From"), rows)
-    return f"### {section.name.capitalize()}\n\n{_sentence(section.written)}{_cell(kept)}\n\n{table}"
+    return f"### {section.name.capitalize()}\n\n{says}\n\n{table}"
 
 
 def _table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     lines = [columns, ["---"] * len(columns), *([_cell(value) for value in row] for row in rows)]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
-def _sentence(text: str) -> str:
-    return f"{text[:1].upper()}{_cell(text[1:])}."
 
 
 def _list(names: Sequence[str]) -> str:

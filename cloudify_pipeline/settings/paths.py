@@ -20,6 +20,11 @@ def home() -> Path:
     return Path(os.environ.get("CLOUDIFY_HOME") or ".cloudify")
 
 
+def staging_file(name: str) -> Path:
+    """Where connection `name` keeps its copy of Stripe's objects. It need not exist yet."""
+    return home() / name / "staging.duckdb"
+
+
 def posting_url() -> str:
     """The posting log as an SQLAlchemy URL: ``CLOUDIFY_POSTING_URL``, else SQLite in the home."""
     return os.environ.get("CLOUDIFY_POSTING_URL") or f"sqlite:///{(home() / 'posting.db').resolve()}"
