@@ -44,7 +44,7 @@ class Synced:
         nothing_touched = not self.outcome.documents and not self.outcome.waiting_for_a_person
         if steps & set(_STOPS_EVERYTHING) or (steps and nothing_touched):
             return FAILED
-        return ATTENTION if steps or self.outcome.waiting_for_a_person else DONE
+        return ATTENTION if steps or self.outcome.waiting_for_a_person or self.outcome.unknown else DONE
 
 
 def sync(words: Words = None, since: Since = None, verbose: Verbose = False, as_json: AsJson = False) -> int:
@@ -94,6 +94,7 @@ def document(synced: Synced) -> dict[str, Any]:
         "run_id": done.run_id,
         "counts": done.counts,
         "ids": done.ids,
+        "unknown": list(done.unknown),
         "documents": done.documents,
         "failures": [str(failure) for failure in synced.failures],
         "seconds": round(synced.seconds, 1),
@@ -110,7 +111,9 @@ def _show(synced: Synced) -> None:
         reasons("Held or failed in this run", troubled[:_SHOWN])
     for failure in synced.failures:
         console(sys.stderr).print(str(failure), style="red")
-    if not done.documents:
+    for unknown in done.unknown:
+        say(f"{unknown}: Stripe has no such invoice or payment, or it is still a draft there")
+    if not done.documents and not done.unknown:
         say("Nothing new.")
     say(f"{done.connection}: {counts_line(done.counts)}")
     say(f"Run {done.run_id}, {synced.seconds:.1f} s. Next: cloudify status {done.connection}")

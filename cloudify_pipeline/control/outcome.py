@@ -30,6 +30,8 @@ class Outcome:
     documents: tuple[Mapping[str, Any], ...]
     waiting_for_a_person: int
     """Held or failed documents: of those the run was asked for, else of the whole connection."""
+    unknown: tuple[str, ...] = ()
+    """Of the ids that were asked for, those that Stripe does not have, or that are drafts there."""
 
     @property
     def ids(self) -> list[str]:
@@ -46,4 +48,5 @@ def outcome(opened: OpenConnection, run_id: str, *, ids: Sequence[str] = ()) -> 
         row for row in whole["documents"] if row["state"] in {"held", "failed"} and (not asked or row["stripe_id"] in asked)
     ]
     documents = tuple(row for row in whole["documents"] if row["stripe_id"] in touched)
-    return Outcome(opened.name, run_id, whole["counts"], documents, len(waiting))
+    unknown = tuple(sorted(asked - {row["stripe_id"] for row in whole["documents"]}))
+    return Outcome(opened.name, run_id, whole["counts"], documents, len(waiting), unknown)

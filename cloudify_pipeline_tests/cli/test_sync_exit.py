@@ -31,3 +31,7 @@ def test_the_exit_code_says_whether_a_person_is_needed(
     failures: tuple[FailedStep, ...], documents: tuple[dict[str, Any], ...], waiting: int, code: int
 ) -> None:
     assert Synced(Outcome("demo", "run", {}, documents, waiting), failures, 1.0).exit_code == code
+
+
+def test_an_id_that_stripe_does_not_have_needs_attention() -> None:
+    assert Synced(Outcome("demo", "run", {}, (), 0, ("in_nowhere",)), (), 1.0).exit_code == 1
