@@ -108,7 +108,7 @@ def _show(
 
 def _where_next(running: DemoHome, *, ui: bool) -> None:
     if ui:
-        say(f"Embedded Stripe: {running.sandbox.stripe_url}   embedded ledger: {running.sandbox.economic_url}")
+        say(f"Embedded Stripe: {running.sandbox.urls['stripe']}   embedded ledger: {running.sandbox.urls['ledger']}")
         return
     say(f"Look closer: CLOUDIFY_CONNECTIONS={running.connections} cloudify status {NAME}")
     say("Next: cloudify demo --ui")

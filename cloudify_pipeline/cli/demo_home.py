@@ -57,9 +57,9 @@ class DemoHome:
         (self.connections / f"{NAME}.yaml").write_text(text, encoding="utf-8")
 
     def _started(self, undo: contextlib.ExitStack) -> Sandbox:
-        stripe_port, economic_port = self._remembered()
+        stripe_port, ledger_port = self._remembered()
         try:
-            return undo.enter_context(Sandbox(self.home, stripe_port=stripe_port, economic_port=economic_port))
+            return undo.enter_context(Sandbox(self.home, stripe_port=stripe_port, ledger_port=ledger_port))
         except OSError:
             # Something else has taken a remembered port meanwhile: others are as good.
             return undo.enter_context(Sandbox(self.home))
@@ -68,11 +68,10 @@ class DemoHome:
         if not self._ports.is_file():
             return 0, 0
         ports = json.loads(self._ports.read_text(encoding="utf-8"))
-        return int(ports["stripe"]), int(ports["economic"])
+        return int(ports.get("stripe", 0)), int(ports.get("ledger", 0))
 
     def _remember(self) -> None:
-        urls = {"stripe": self.sandbox.stripe_url, "economic": self.sandbox.economic_url}
-        ports = {name: int(url.rsplit(":", 1)[1]) for name, url in urls.items()}
+        ports = {side: int(url.rsplit(":", 1)[1]) for side, url in self.sandbox.urls.items()}
         self._ports.write_text(json.dumps(ports), encoding="utf-8")
 
     @contextlib.contextmanager

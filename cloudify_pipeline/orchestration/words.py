@@ -58,8 +58,14 @@ def reasons_table(rows: Sequence[Mapping[str, Any]], *, live: bool) -> dg.Markdo
     lines = ["| Stripe | Customer | Amount | Reason | What to do | Code |", "|---|---|--:|---|---|---|"]
     for row in rows[:SHOWN]:
         remedy = entry(row["code"]).remedy if row["code"] else ""
-        code = _together(row["code"] or "")
-        cells = (_stripe(row, live), _cell(row["name"], 40), _amount(row), _cell(row["message"], 400), _cell(remedy, 400), code)
+        cells = (
+            _stripe(row, live),
+            _cell(row["name"], 40),
+            _amount(row),
+            _cell(row["message"], 400),
+            _cell(remedy, 400),
+            row["code"] or "",
+        )
         lines.append(f"| {' | '.join(cells)} |")
     return dg.MetadataValue.md("\n".join([*lines, *_more(rows)]))
 
@@ -73,8 +79,8 @@ def _amount(row: Mapping[str, Any]) -> str:
 
 
 def _together(text: str) -> str:
-    """Keeps numbers, codes and their units on one line of a narrow column."""
-    return text.replace(" ", "\N{NO-BREAK SPACE}").replace("-", "\N{NON-BREAKING HYPHEN}")
+    """Keeps an amount and its currency on one line. Hyphens stay as they are: ids and codes are copied and searched for."""
+    return text.replace(" ", "\N{NO-BREAK SPACE}")
 
 
 def _more(rows: Sequence[object]) -> list[str]:

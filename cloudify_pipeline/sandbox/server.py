@@ -42,7 +42,7 @@ class Sandbox:
         *,
         clock: Callable[[], datetime] = _now,
         stripe_port: int = 0,
-        economic_port: int = 0,
+        ledger_port: int = 0,
         load: Load = dataset.load,
     ) -> None:
         folder = home / "sandbox" if home else None
@@ -57,7 +57,7 @@ class Sandbox:
         self.agreement_grant_token = AGREEMENT_GRANT_TOKEN
         self._fill(load)
         self._stripe = _Server(stripe_app(self.stripe, self.faults_stripe, clock=clock), stripe_port)
-        self._economic = _Server(economic_app(self.economic, self.faults_economic, clock=clock), economic_port)
+        self._economic = _Server(economic_app(self.economic, self.faults_economic, clock=clock), ledger_port)
 
     @property
     def stripe_key(self) -> str:
@@ -73,6 +73,11 @@ class Sandbox:
     def economic_url(self) -> str:
         """Where the embedded e-conomic answers, for both of its APIs."""
         return self._economic.url
+
+    @property
+    def urls(self) -> Mapping[str, str]:
+        """Where each server answers, by the side of the connection it stands for."""
+        return {"stripe": self.stripe_url, "ledger": self.economic_url}
 
     @property
     def environment(self) -> Mapping[str, str]:

@@ -65,7 +65,7 @@ def test_january_is_open_in_the_ledger_while_sales_lie_in_it(now: datetime, barr
 
 def test_a_taken_port_is_refused_and_nothing_is_left_running() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        sandbox = Sandbox(clock=_clock, load=_little, economic_port=taken.getsockname()[1])
+        sandbox = Sandbox(clock=_clock, load=_little, ledger_port=taken.getsockname()[1])
         with pytest.raises(OSError, match="in use"):
             sandbox.__enter__()
     with pytest.raises(httpx.ConnectError):
