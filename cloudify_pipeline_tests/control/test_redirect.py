@@ -11,6 +11,8 @@ from cloudify_pipeline.control.grant import keep
 from cloudify_pipeline.control.redirect import Redirect
 
 TOKEN = "gr4nt-T0ken"
+ARRIVES = 5.0
+"""The page is answered before the token is handed over, so a client may be back a moment earlier; nothing waits longer."""
 
 
 def get(url: str) -> httpx.Response:
@@ -21,7 +23,7 @@ def test_the_first_token_at_the_given_address_is_the_one() -> None:
     with Redirect() as redirect:
         assert get(f"{redirect.url}?token={TOKEN}&token=other").status_code == 200
         assert get(f"{redirect.url}?token=later").status_code == 200
-        assert redirect.wait(0) == TOKEN
+        assert redirect.wait(ARRIVES) == TOKEN
 
 
 @pytest.mark.parametrize(
@@ -46,7 +48,7 @@ def test_anything_else_is_answered_and_not_taken(address: str, status: int) -> N
         assert get(f"{root}/favicon.ico").status_code == 404
         assert redirect.wait(0) is None
         get(f"{redirect.url}?token={TOKEN}")
-        assert redirect.wait(0) == TOKEN, "it still waits for the right one"
+        assert redirect.wait(ARRIVES) == TOKEN, "it still waits for the right one"
 
 
 def test_only_this_machine_can_reach_it_and_only_while_it_is_open() -> None:
@@ -68,7 +70,7 @@ def test_a_connection_that_says_nothing_keeps_nobody_waiting() -> None:
         url = httpx.URL(redirect.url)
         with socket.create_connection((url.host, url.port or 0)):
             assert get(f"{redirect.url}?token={TOKEN}").status_code == 200
-            assert redirect.wait(0) == TOKEN
+            assert redirect.wait(ARRIVES) == TOKEN
 
 
 def test_nothing_is_logged_and_the_page_does_not_repeat_the_token(capfd: pytest.CaptureFixture[str]) -> None:
