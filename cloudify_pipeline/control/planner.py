@@ -4,7 +4,7 @@ Reads staging, the posting log and the ledger (GET only); decides with the pure 
 planned in portions, so memory follows the portion and not the number of invoices.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeVar
 
@@ -14,6 +14,7 @@ from cloudify_pipeline.control.joined import joined_records, lines_of, priced
 from cloudify_pipeline.control.opened import OpenConnection
 from cloudify_pipeline.errors import Problem
 from cloudify_pipeline.ledgers.port import Ledger
+from cloudify_pipeline.planning.changes import changed_after_posting
 from cloudify_pipeline.planning.customers import customer_lookups, plan_customer
 from cloudify_pipeline.planning.documents import plan_document
 from cloudify_pipeline.planning.plans import Hold, PlannedCustomer, PlannedDocument, PlannedProduct, Skip, Subject
@@ -21,9 +22,11 @@ from cloudify_pipeline.planning.products import distinct_numbers, plan_product, 
 from cloudify_pipeline.planning.records import ChargeRecord, InvoiceRecord
 from cloudify_pipeline.planning.rules import DueDocument, due
 from cloudify_pipeline.posting.endings import SETTLED
+from cloudify_pipeline.posting.log.standing import posted_amounts
 
 Record = InvoiceRecord | ChargeRecord
 DocumentPlan = PlannedDocument | Hold | Skip
+Undone = TypeVar("Undone", Hold, Skip)
 
 
 @dataclass(slots=True)
@@ -34,7 +37,7 @@ class Planned:
     products: dict[str, PlannedProduct | Hold] = field(default_factory=dict)
     documents: dict[str, DocumentPlan] = field(default_factory=dict)
     settled: int = 0
-    """Invoices and charges that stand in the ledger already."""
+    """Invoices and charges that stand in the ledger and have not changed in Stripe since."""
     waiting: int = 0
     """Due documents over limits.max_documents_per_run; the next run takes them."""
 
@@ -50,6 +53,7 @@ class _Planner:
         self._ledger = ledger
         self._planned = Planned()
         self._numbered: dict[str, LedgerRecord] = {}
+        self._sources: dict[str, str] = {}
 
     async def plan(self, ids: Sequence[str] | None) -> Planned:
         due_ids = self._due(ids)
@@ -68,30 +72,50 @@ class _Planner:
         """First pass: the rule of each record; what is not due becomes a skip at once."""
         wanted = None if ids is None else set(ids)
         states = self._opened.log.states(self._opened.name)
+        standing = self._opened.log.identities(self._opened.name, "document")
         with self._opened.staging.reading():
             faults = dict(self._opened.staging.arithmetic_faults())
-            candidates = [c.id for c in self._opened.staging.candidates() if wanted is None or c.id in wanted]
+            candidates = [c for c in self._opened.staging.candidates() if wanted is None or c.id in wanted]
+        self._sources = {candidate.id: candidate.content_hash for candidate in candidates}
         found: dict[str, DueDocument] = {}
         todo = []
-        for stripe_id in candidates:
-            if wanted is None and states.get(stripe_id, ("",))[0] in SETTLED:
+        for stripe_id, source in self._sources.items():
+            settled = states.get(stripe_id, ("",))[0] in SETTLED
+            if wanted is None and settled and stripe_id in standing and standing[stripe_id].source_hash == source:
                 self._planned.settled += 1
             else:
                 todo.append(stripe_id)
+        posted = posted_amounts(self._opened.log, self._opened.name, [i for i in todo if i in standing])
         for record in self._records(todo):
+            stands = standing.get(record.stripe_id)
+            if stands is not None:
+                name = f"{(stands.ledger_kind or 'document').replace('_', ' ')} {stands.number}"
+                problem = changed_after_posting(record, name, *posted.get(record.stripe_id, (None, None)))
+                if problem is not None:
+                    self._hold(record, problem)
+                    continue
             decision = due(record, self._opened.settings)
             if isinstance(decision, Skip):
-                self._planned.documents[record.stripe_id] = replace(decision, subject=_subject(record))
+                self._planned.documents[record.stripe_id] = self._about(decision, record)
             elif record.stripe_id in faults:
-                problem = Problem("E-STRIPE-SUM", faults[record.stripe_id])
-                self._planned.documents[record.stripe_id] = Hold(record.stripe_id, problem, subject=_subject(record))
+                self._hold(record, Problem("E-STRIPE-SUM", faults[record.stripe_id]))
             else:
                 found[record.stripe_id] = decision
+        return found if wanted is not None else self._within_limit(found, standing)
+
+    def _within_limit(self, found: dict[str, DueDocument], standing: Container[str]) -> dict[str, DueDocument]:
+        """As many new documents as one run may post; what stands in the ledger already is looked at in any case."""
         limit = self._opened.settings.limits.max_documents_per_run
-        if wanted is None and len(found) > limit:
-            self._planned.waiting = len(found) - limit
-            found = dict(list(found.items())[:limit])
-        return found
+        over = set([stripe_id for stripe_id in found if stripe_id not in standing][limit:])
+        self._planned.waiting = len(over)
+        return {stripe_id: decision for stripe_id, decision in found.items() if stripe_id not in over}
+
+    def _hold(self, record: Record, problem: Problem) -> None:
+        self._planned.documents[record.stripe_id] = self._about(Hold(record.stripe_id, problem), record)
+
+    def _about(self, plan: Undone, record: Record) -> Undone:
+        """`plan` with what it is about, and the state of the Stripe object it was made from."""
+        return replace(plan, subject=_subject(record), source_hash=self._sources.get(record.stripe_id, ""))
 
     def _records(self, ids: Sequence[str]) -> Iterator[Record]:
         return joined_records(self._opened.staging, ids)
@@ -215,9 +239,11 @@ class _Planner:
                 products=self._planned.products,
                 numbered=self._numbered,
             )
-            if not isinstance(plan, PlannedDocument):
-                plan = replace(plan, subject=_subject(record))
-            self._planned.documents[record.stripe_id] = plan
+            source = self._sources.get(record.stripe_id, "")
+            if isinstance(plan, PlannedDocument):
+                self._planned.documents[record.stripe_id] = replace(plan, source_hash=source)
+            else:
+                self._planned.documents[record.stripe_id] = replace(plan, subject=_subject(record), source_hash=source)
 
 
 @dataclass(slots=True)

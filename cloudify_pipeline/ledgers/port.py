@@ -7,9 +7,9 @@ Raised by every call: ``NotAuthorised`` (401, 403, read-only licence: stop the r
 after its retries). Raised by :meth:`Ledger.send` only: ``Refused``, ``NotSent``, ``OutcomeUnknown``.
 """
 
+import datetime
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
 from typing import Literal, Protocol
 
 from cloudify_pipeline.accounting.chart import Chart, Number
@@ -23,6 +23,7 @@ Operation = Literal[
     "create_product",
     "update_product",
     "create_document",
+    "update_document",
     "book_document",
 ]
 StoredKind = Literal["draft_invoice", "booked_invoice", "draft_order"]
@@ -51,6 +52,7 @@ class LedgerDocument:
     totals: Totals
     customer: Number | None = None
     url: str | None = None
+    date: datetime.date | None = None
     draft_number: Number | None = None
     """For a booked invoice: the number its draft had, where the ledger tells."""
 
@@ -88,6 +90,8 @@ class Requests:
     reads: int = 0
     writes: int = 0
     waited: int = 0
+    ahead: datetime.timedelta | None = None
+    """How far the ledger's clock was ahead of ours at its last answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,8 +127,12 @@ class Ledger(Protocol):
     name: str
     """For people: the ledger's own name."""
     requests: Requests
-    idempotency_window: timedelta
+    idempotency_window: datetime.timedelta
     """How long after an intent its Idempotency-Key is surely still known: the ledger's own time less a margin."""
+
+    @property
+    def known_chart(self) -> Chart | None:
+        """The chart, where this client has read it already; never a call."""
 
     @property
     def customer_fields(self) -> FieldCatalogue:
@@ -176,6 +184,21 @@ class Ledger(Protocol):
         self, document: SalesDocument, customer: Number, products: Mapping[str, str], *, layout: Number | None = None
     ) -> Write:
         """The exact request for a draft invoice or draft order. `products` maps Stripe product ids to ledger numbers."""
+
+    async def update_document(self, stored: LedgerDocument, wanted: Write, *, previous: bytes | None) -> Write | None:
+        """Read, merge, and the exact request that replaces a draft under its own number; None when it already agrees.
+
+        `wanted` is what :meth:`create_document` would send, `previous` what was written last (None: nobody knows). What
+        people changed in the ledger and the plan did not is kept.
+
+        Raises:
+            Refused: the draft is gone; a replacement must not make a new one of its number.
+        """
+
+    async def documents_dated(
+        self, first: datetime.date, last: datetime.date, kinds: Sequence[StoredKind]
+    ) -> Sequence[LedgerDocument]:
+        """Every document of these `kinds` and days, both included, by lists of 1,000; whoever made it."""
 
     def book_document(self, draft: Number, *, key: str, send_by: str = "none") -> Write:
         """The exact request that books a draft invoice. Irreversible."""

@@ -1,45 +1,68 @@
-"""Documents: draft, compare the ledger's totals with Stripe's, and book only what agrees to the last minor unit."""
+"""Documents: draft, compare the ledger's totals with Stripe's, and book only what agrees to the last minor unit.
+
+What stands in the ledger already is never made twice: a draft whose plan has changed is replaced under its own number, a
+booked invoice keeps what it says, and what neither can follow is held.
+"""
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from cloudify_pipeline.accounting.chart import Number
-from cloudify_pipeline.accounting.documents import SalesDocument
-from cloudify_pipeline.accounting.money import format_money
-from cloudify_pipeline.errors import PipelineError, Problem
-from cloudify_pipeline.ledgers.port import LedgerDocument, StoredKind
+from cloudify_pipeline.errors import Problem
+from cloudify_pipeline.ledgers.port import LedgerDocument
 from cloudify_pipeline.planning.plans import Hold, PlannedDocument, Skip, revision
+from cloudify_pipeline.posting.drafts import Numbers, Written, draft, replace_draft, resolved_body, total_difference
 from cloudify_pipeline.posting.endings import Ending, State, undone
-from cloudify_pipeline.posting.log.store import Identity, LogChange
-from cloudify_pipeline.posting.protocol import Done, Executor, Find, Found, NotDone
+from cloudify_pipeline.posting.log.persons import Word, linked, words
+from cloudify_pipeline.posting.log.standing import differing, last_body, refusals
+from cloudify_pipeline.posting.log.store import Identity
+from cloudify_pipeline.posting.protocol import Executor, NotDone
+from cloudify_pipeline.posting.standing import ACCEPTED, finder, linking, named, stands
+from cloudify_pipeline.posting.twins import hand_made, twin_problem
 
 Progress = Callable[[Ending], None]
+Plan = PlannedDocument | Hold | Skip
+
+AFTER_POSTING = frozenset({"E-VOIDED", "E-UNCOLLECTIBLE", "E-CREDITED", "E-CHANGED"})
+"""Holds that concern a booked invoice; another reason to hold comes too late for it."""
 
 
 @dataclass(frozen=True, slots=True)
-class Numbers:
-    """Which ledger numbers the Stripe customers and products have by now."""
+class _Known:
+    """What the log and the ledger say of the documents of one portion, by Stripe id."""
 
-    customers: Mapping[str, Identity]
-    products: Mapping[str, Identity]
+    numbers: Numbers
+    standing: Mapping[str, Identity]
+    words: Mapping[str, tuple[Word, ...]]
+    twins: Mapping[str, tuple[LedgerDocument, ...]]
+    refusals: Mapping[tuple[str, str], int]
+    mutilated: Mapping[str, str | None]
+
+    def word(self, stripe_id: str, problem: Problem) -> Word | None:
+        """What a person said of just this problem."""
+        said = self.words.get(stripe_id, ())
+        return next((word for word in said if (word.code, word.message) == (problem.code, problem.message)), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Portion:
+    """How a portion is posted: `tries` refusals quarantine a plan, unless a person asks for it `again`."""
+
+    tries: int = 5
+    again: bool = False
 
 
 async def post_documents(
-    executor: Executor, plans: Sequence[PlannedDocument | Hold | Skip], *, progress: Progress | None = None
+    executor: Executor, plans: Sequence[Plan], *, progress: Progress | None = None, portion: Portion = Portion()
 ) -> list[Ending]:
     """Bring every planned document into the ledger, once; endings in the order of `plans`."""
-    numbers = Numbers(
-        executor.log.identities(executor.connection, "customer"), executor.log.identities(executor.connection, "product")
-    )
-    standing = executor.log.identities(executor.connection, "document", [plan.stripe_id for plan in plans])
-    mutilated = executor.log.revisions_with(executor.connection, "E-DROPPED")
+    known = await _known(executor, plans, portion)
 
-    async def one(plan: PlannedDocument | Hold | Skip) -> Ending:
-        if mutilated.get(plan.stripe_id) == revision(plan):
-            # A draft that lacks a field must not be booked by the next run just because it stands there.
-            return Ending("document", plan.stripe_id, "held", problem=executor.log.problem(executor.connection, plan.stripe_id))
-        ending = await _ending(executor, plan, numbers, standing.get(plan.stripe_id))
+    async def one(plan: Plan) -> Ending:
+        if isinstance(plan, Hold | Skip):
+            ending = await _left(executor, plan, known)
+        else:
+            ending = await _Post(executor, plan, known).ending(portion)
         await executor.commit(
             executor.log.record_changes(executor.connection, [ending], run_id=executor.run_id, now=executor.clock())
         )
@@ -50,206 +73,217 @@ async def post_documents(
     return list(await asyncio.gather(*(one(plan) for plan in plans)))
 
 
-async def relink(executor: Executor, documents: Sequence[SalesDocument]) -> int:
-    """Find documents that already carry our keys and remember them: how a lost log is rebuilt without posting again."""
-    unknown = {document.key: document for document in documents}
-    found = await executor.ledger.documents(list(unknown))
-    linked = 0
-    for key, hits in found.items():
-        if len(hits) == 1:
-            await executor.commit(_identity_change(executor, unknown[key], hits[0], "found by key"))
-            linked += 1
-    return linked
+async def _known(executor: Executor, plans: Sequence[Plan], portion: Portion) -> _Known:
+    log, connection = executor.log, executor.connection
+    numbers = Numbers(log.identities(connection, "customer"), log.identities(connection, "product"))
+    ids = [plan.stripe_id for plan in plans]
+    standing = log.identities(connection, "document", ids)
+    new = [plan.document for plan in plans if isinstance(plan, PlannedDocument) and plan.stripe_id not in standing]
+    resolved = [(document, numbers.customer(document)) for document in new]
+    twins = await hand_made(executor.ledger, [(document, number) for document, number in resolved if number is not None])
+    taken = linked(log, connection) if twins else frozenset()
+    free = {i: tuple(one for one in several if (one.kind, str(one.number)) not in taken) for i, several in twins.items()}
+    return _Known(
+        numbers,
+        standing,
+        words(log, connection, ids),
+        {stripe_id: several for stripe_id, several in free.items() if several},
+        {}
+        if portion.again
+        else refusals(log, connection, [plan.document.key for plan in plans if isinstance(plan, PlannedDocument)]),
+        log.revisions_with(connection, "E-DROPPED"),
+    )
 
 
-async def _ending(
-    executor: Executor,
-    plan: PlannedDocument | Hold | Skip,
-    numbers: Numbers,
-    standing: Identity | None,
-) -> Ending:
-    if isinstance(plan, Hold | Skip):
-        return undone("document", plan)
-    document = plan.document
-    result = await _bring(executor, document, revision(plan), numbers, standing)
-    if isinstance(result, Ending):
-        return result
-    stored, made = result
-    state: State = "booked" if stored.kind == "booked_invoice" else "posted"
-    return _ended(document, state, stored=stored, mark=revision(plan), made=made)
-
-
-async def _bring(
-    executor: Executor,
-    document: SalesDocument,
-    mark: str,
-    numbers: Numbers,
-    standing: Identity | None,
-) -> tuple[LedgerDocument, bool] | Ending:
-    made = False
+async def _left(executor: Executor, plan: Hold | Skip, known: _Known) -> Ending:
+    """The ending of what planning held or skipped; what stands in the ledger already does not vanish by it."""
+    ending = undone("document", plan)
+    standing = known.standing.get(plan.stripe_id)
     if standing is None:
-        drafted = await _draft(executor, document, mark, numbers)
-        if isinstance(drafted, Ending):
-            return drafted
-        stored, made = drafted
+        return ending
+    ending = replace(ending, number=standing.number, ledger_kind=standing.ledger_kind)
+    stands_as: State = "booked" if standing.ledger_kind == "booked_invoice" else "posted"
+    word = known.word(plan.stripe_id, plan.problem) if isinstance(plan, Hold) else None
+    if word is not None:
+        note = _accepted(word)
+    elif isinstance(plan, Hold) and (stands_as == "posted" or plan.problem.code in AFTER_POSTING):
+        return ending
     else:
-        again = await _stands(executor, document, standing)
-        if isinstance(again, Problem):
-            return _ended(document, "held", mark=mark, problem=again)
-        stored = again
-    if document.kind == "booked_invoice" and stored.kind == "draft_invoice":
-        difference = total_difference(document, stored)
-        if difference is not None:
-            return _ended(document, "held", stored=stored, mark=mark, problem=difference, made=made)
-        booked = await _book(executor, document, stored, mark)
-        if isinstance(booked, Ending):
-            return booked
-        stored, made = booked
-    difference = total_difference(document, stored)
-    if difference is not None:
-        return _ended(document, "held", stored=stored, mark=mark, problem=difference, made=made)
-    return stored, made
+        reason = plan.problem.message if isinstance(plan, Hold) else plan.reason
+        note = Problem("S-CHANGED", f"changed in Stripe since it was posted, and stays as it is: {reason}")
+    await _remember(executor, standing, plan.source_hash)
+    return replace(ending, state=stands_as, problem=note)
 
 
-async def _draft(
-    executor: Executor, document: SalesDocument, mark: str, numbers: Numbers
-) -> tuple[LedgerDocument, bool] | Ending:
-    resolved = _resolve(document, numbers)
-    if isinstance(resolved, Problem):
-        return _ended(document, "held", mark=mark, problem=resolved)
-    customer, by_product = resolved
-    write = executor.ledger.create_document(document, customer, by_product)
-    done = await executor.perform(
-        write, revision=mark, find=_finder(executor, document), then=lambda done: _link(executor, document, done)
-    )
-    if isinstance(done, NotDone):
-        return _ended(document, "failed", mark=mark, problem=done.problem, retry=done.retry)
-    if done.dropped:
-        problem = Problem("E-DROPPED", f"the ledger did not keep {', '.join(done.dropped)}", field=done.dropped[0])
-        return _ended(document, "held", stored=_document(done), mark=mark, problem=problem, made=done.made)
-    return _document(done), done.made
+async def _remember(executor: Executor, standing: Identity, source_hash: str) -> None:
+    """Keep that this state of the Stripe object has been looked at: the next run need not."""
+    if standing.source_hash != source_hash:
+        seen = replace(standing, source_hash=source_hash)
+        await executor.commit(executor.log.identity_change(executor.connection, "document", seen, executor.clock()))
 
 
-async def _book(
-    executor: Executor, document: SalesDocument, draft: LedgerDocument, mark: str
-) -> tuple[LedgerDocument, bool] | Ending:
-    write = executor.ledger.book_document(draft.number, key=document.key, send_by=document.send_by)
-    done = await executor.perform(
-        write, revision=mark, find=_finder(executor, document, booked=True), then=lambda done: _link(executor, document, done)
-    )
-    if isinstance(done, NotDone):
-        return _ended(document, "failed", stored=draft, mark=mark, problem=done.problem, retry=done.retry)
-    return _document(done), done.made
+def _accepted(word: Word) -> Problem:
+    return Problem("S-ACCEPTED", f"{word.code} accepted by {word.by} on {word.at:%Y-%m-%d}: {word.message}")
 
 
-async def _stands(executor: Executor, document: SalesDocument, standing: Identity) -> LedgerDocument | Problem:
-    """The document an earlier run left, read again: numbers are reused after deletion, so its key must still be ours."""
-    kind: StoredKind = standing.ledger_kind or "draft_invoice"
-    stored = await executor.ledger.document(kind, standing.number)
-    if stored is not None and _ours(stored.key, document.key):
+class _Post:
+    """Brings one planned document into the ledger."""
+
+    def __init__(self, executor: Executor, plan: PlannedDocument, known: _Known) -> None:
+        self._executor = executor
+        self._plan = plan
+        self._document = plan.document
+        self._known = known
+        self._mark = revision(plan)
+        self._standing = known.standing.get(plan.stripe_id)
+        self._made = False
+
+    async def ending(self, portion: Portion) -> Ending:
+        """Bring it there, or say why not."""
+        log, connection, stripe_id = self._executor.log, self._executor.connection, self._plan.stripe_id
+        if self._known.mutilated.get(stripe_id) == self._mark:
+            # A draft that lacks a field must not be booked by the next run just because it stands there.
+            return Ending("document", stripe_id, "held", problem=log.problem(connection, stripe_id))
+        tries = self._known.refusals.get((self._document.key, self._mark), 0)
+        if tries >= portion.tries:
+            return self._quarantined(tries)
+        result = await self._bring()
+        if isinstance(result, Ending):
+            return result
+        state: State = "booked" if result.kind == "booked_invoice" else "posted"
+        return self._ended(state, stored=result, problem=self._words_kept(result))
+
+    async def _bring(self) -> LedgerDocument | Ending:
+        if self._standing is None:
+            stored = await self._new()
+        elif self._standing.how == ACCEPTED:
+            return await self._by_hand(self._standing)
+        else:
+            stored = await self._again(self._standing)
+        if isinstance(stored, Ending):
+            return stored
+        difference = total_difference(self._document, stored)
+        if difference is None and self._document.kind == "booked_invoice" and stored.kind == "draft_invoice":
+            booked = await self._book(stored)
+            if isinstance(booked, Ending):
+                return booked
+            stored = booked
+            difference = total_difference(self._document, stored)
+        return stored if difference is None else self._ended("held", stored=stored, problem=difference)
+
+    async def _new(self) -> LedgerDocument | Ending:
+        twins = self._known.twins.get(self._plan.stripe_id)
+        if twins:
+            problem = twin_problem(self._document, twins)
+            word = self._known.word(self._plan.stripe_id, problem)
+            if word is None or word.decision == "keep":
+                return self._ended("held", problem=problem)
+            if word.decision == "link":
+                return await self._link_twin(word, twins, problem)
+        drafted = await draft(self._executor, self._plan, self._mark, self._known.numbers)
+        return self._written(drafted)
+
+    async def _link_twin(self, word: Word, twins: Sequence[LedgerDocument], problem: Problem) -> LedgerDocument | Ending:
+        """Somebody said which document in the ledger this is: remember it, and never write to it."""
+        twin = next((one for one in twins if (one.kind, str(one.number)) == (word.ledger_kind, str(word.number))), None)
+        if twin is None:
+            return self._ended("held", problem=problem)
+        await self._executor.commit(linking(self._executor, self._plan.stripe_id, twin, ACCEPTED, self._plan.source_hash))
+        return self._ended("booked" if twin.kind == "booked_invoice" else "posted", stored=twin, problem=_accepted(word))
+
+    async def _by_hand(self, standing: Identity) -> Ending:
+        await _remember(self._executor, standing, self._plan.source_hash)
+        state: State = "booked" if standing.ledger_kind == "booked_invoice" else "posted"
+        note = Problem("S-ACCEPTED", "linked to a document that was entered by hand, which stays as it is")
+        return replace(self._ended(state, problem=note), number=standing.number, ledger_kind=standing.ledger_kind)
+
+    async def _again(self, standing: Identity) -> LedgerDocument | Ending:
+        """What an earlier run left: replaced when its plan has changed."""
+        stored = await stands(self._executor, self._document, standing)
+        if isinstance(stored, Problem):
+            word = self._known.word(self._plan.stripe_id, stored)
+            if word is None or word.decision == "link":
+                return self._ended("held", problem=stored)
+            if word.decision == "keep":
+                return self._ended("skipped", problem=_accepted(word))
+            return self._written(await draft(self._executor, self._plan, self._mark, self._known.numbers))
+        if (self._document.kind == "draft_order") != (stored.kind == "draft_order"):
+            wanted = self._document.kind.replace("_", " ")
+            problem = Problem("E-KIND", f"a {wanted} is due, and {named(stored)} stands in the ledger", found=stored.kind)
+            word = self._known.word(self._plan.stripe_id, problem)
+            if word is None:
+                return self._ended("held", stored=stored, problem=problem)
+            await _remember(self._executor, standing, self._plan.source_hash)
+            stands_as: State = "booked" if stored.kind == "booked_invoice" else "posted"
+            return self._ended(stands_as, stored=stored, problem=_accepted(word))
+        if stored.kind != "booked_invoice":
+            replaced = self._written(await replace_draft(self._executor, self._plan, stored, self._mark, self._known.numbers))
+            if isinstance(replaced, Ending):
+                return replaced
+            stored = replaced
+        await _remember(self._executor, replace(standing, number=stored.number, ledger_kind=stored.kind), self._plan.source_hash)
         return stored
-    hits = (await executor.ledger.documents([document.key])).get(document.key, ())
-    if len(hits) == 1:
-        await executor.commit(_identity_change(executor, document, hits[0], "found by key"))
-        if hits[0].kind == "booked_invoice":
-            await executor.conclude("book_document", document.key, hits[0].number)
-        return hits[0]
-    if hits:
-        return _several(document, hits)
-    return Problem("E-GONE", f"{kind.replace('_', ' ')} {standing.number} is no longer in the ledger")
 
+    async def _book(self, drafted: LedgerDocument) -> LedgerDocument | Ending:
+        write = self._executor.ledger.book_document(drafted.number, key=self._document.key, send_by=self._document.send_by)
+        done = await self._executor.perform(
+            write,
+            revision=self._mark,
+            find=finder(self._executor, self._document, booked=True),
+            then=lambda done: linking(self._executor, self._plan.stripe_id, done.stored, "created", self._plan.source_hash),
+        )
+        if isinstance(done, NotDone):
+            return self._not_done(done, drafted)
+        self._made = self._made or done.made
+        return done.stored
 
-def _finder(executor: Executor, document: SalesDocument, *, booked: bool = False) -> Find:
-    async def find() -> Found | Problem | None:
-        hits = (await executor.ledger.documents([document.key])).get(document.key, ())
-        if booked:
-            hits = tuple(hit for hit in hits if hit.kind == "booked_invoice")
-        if len(hits) > 1:
-            return _several(document, hits)
-        return next((Found(hit.number, document=hit) for hit in hits), None)
+    def _written(self, result: Written | NotDone | Problem) -> LedgerDocument | Ending:
+        if isinstance(result, Problem):
+            return self._ended("held", problem=result)
+        if isinstance(result, NotDone):
+            return self._not_done(result)
+        self._made = self._made or result.made
+        return result.stored if result.problem is None else self._ended("held", stored=result.stored, problem=result.problem)
 
-    return find
+    def _not_done(self, done: NotDone, stored: LedgerDocument | None = None) -> Ending:
+        state: State = "held" if done.problem.code == "E-BREAKER" else "failed"
+        return self._ended(state, stored=stored, problem=done.problem, retry=done.retry)
 
+    def _quarantined(self, tries: int) -> Ending:
+        last = self._executor.log.problem(self._executor.connection, self._plan.stripe_id)
+        words = last.message if last and last.code == "E-QUARANTINE" else f"refused {tries} times, the last time with {last}"
+        return self._ended("held", problem=Problem("E-QUARANTINE", words, found=last.found if last else None))
 
-def _several(document: SalesDocument, hits: Sequence[LedgerDocument]) -> Problem:
-    shown = ", ".join(f"{hit.kind.replace('_', ' ')} {hit.number}" for hit in hits)
-    return Problem("E-DUP-KEY", f"{document.key} stands in the ledger {len(hits)} times: {shown}")
+    def _words_kept(self, stored: LedgerDocument) -> Problem | None:
+        """What of the plan a booked invoice does not say: it was changed in Stripe afterwards."""
+        if stored.kind != "booked_invoice" or self._standing is None or self._made:
+            return None
+        said = last_body(self._executor.log, self._executor.connection, self._document.key)
+        now = resolved_body(self._executor, self._document, self._known.numbers)
+        changed = differing(said, now) if said is not None and now is not None else []
+        if not changed:
+            return None
+        return Problem(
+            "S-CHANGED", f"changed in Stripe since it was booked, and stays as it is: {', '.join(changed)}", changed[0]
+        )
 
-
-def _resolve(document: SalesDocument, numbers: Numbers) -> tuple[Number, dict[str, str]] | Problem:
-    customer = document.customer.number
-    if customer is None:
-        linked = numbers.customers.get(document.customer.stripe_id or "")
-        if linked is None:
-            return Problem("E-DEPENDENCY", f"its customer {document.customer.stripe_id} is not in the ledger yet")
-        customer = linked.number
-    wanted = {
-        line.product.stripe_id for line in document.lines if line.product and line.product.stripe_id and not line.product.number
-    }
-    missing = sorted(stripe_id for stripe_id in wanted if stripe_id not in numbers.products)
-    if missing:
-        return Problem("E-DEPENDENCY", f"its product {missing[0]} is not in the ledger yet")
-    return customer, {stripe_id: str(numbers.products[stripe_id].number) for stripe_id in wanted}
-
-
-def total_difference(document: SalesDocument, stored: LedgerDocument) -> Problem | None:
-    """The ledger's gross against Stripe's total, to the minor unit; both sides are in the message."""
-    if stored.totals.gross == document.stripe_total and stored.currency == document.currency:
-        return None
-    ledger = format_money(stored.totals.gross, stored.currency)
-    net, vat = format_money(stored.totals.net, stored.currency), format_money(stored.totals.vat, stored.currency)
-    return Problem(
-        "E-TOTAL",
-        f"Stripe's total is {format_money(document.stripe_total, document.currency)}; "
-        f"{stored.kind.replace('_', ' ')} {stored.number} has {ledger} (net {net}, VAT {vat})",
-        field="total",
-        found=ledger,
-    )
-
-
-def _link(executor: Executor, document: SalesDocument, done: Done) -> LogChange:
-    return _identity_change(executor, document, _document(done), "created")
-
-
-def _document(done: Done) -> LedgerDocument:
-    if done.document is None:
-        message = f"the ledger confirmed {done.number} without showing the document"
-        raise PipelineError(message)
-    return done.document
-
-
-def _identity_change(executor: Executor, document: SalesDocument, stored: LedgerDocument, how: str) -> LogChange:
-    identity = Identity(document.stripe_id, stored.number, stored.kind, fingerprint=stored.key, how=how)
-    return executor.log.identity_change(executor.connection, "document", identity, executor.clock())
-
-
-def _ours(found: str, key: str) -> bool:
-    return found == key or (found.startswith(key) and not found[len(key)].isalnum())
-
-
-def _ended(
-    document: SalesDocument,
-    state: State,
-    *,
-    mark: str,
-    stored: LedgerDocument | None = None,
-    problem: Problem | None = None,
-    made: bool = False,
-    retry: bool = False,
-) -> Ending:
-    return Ending(
-        "document",
-        document.stripe_id,
-        state,
-        number=stored.number if stored else None,
-        ledger_kind=stored.kind if stored else None,
-        total=document.stripe_total,
-        currency=document.currency,
-        stripe_number=document.stripe_number,
-        name=str(document.fields.get("recipient.name", "")) or None,
-        problem=problem,
-        revision=mark,
-        made=made,
-        retry=retry,
-        url=stored.url if stored else None,
-    )
+    def _ended(
+        self, state: State, *, stored: LedgerDocument | None = None, problem: Problem | None = None, retry: bool = False
+    ) -> Ending:
+        document = self._document
+        return Ending(
+            "document",
+            document.stripe_id,
+            state,
+            number=stored.number if stored else None,
+            ledger_kind=stored.kind if stored else None,
+            total=document.stripe_total,
+            currency=document.currency,
+            stripe_number=document.stripe_number,
+            name=str(document.fields.get("recipient.name", "")) or None,
+            problem=problem,
+            revision=self._mark,
+            made=self._made,
+            retry=retry,
+            url=stored.url if stored else None,
+        )

@@ -16,8 +16,9 @@ from sqlalchemy import Connection
 
 from cloudify_pipeline.accounting.chart import Number
 from cloudify_pipeline.accounting.parties import LedgerRecord
-from cloudify_pipeline.errors import NotSent, OutcomeUnknown, Problem, Refused, RunStopped
+from cloudify_pipeline.errors import NotSent, OutcomeUnknown, PipelineError, Problem, Refused, RunStopped
 from cloudify_pipeline.ledgers.port import Answer, Ledger, LedgerDocument, Operation, Write
+from cloudify_pipeline.posting.limits import Breaker
 from cloudify_pipeline.posting.log.commits import GroupCommit
 from cloudify_pipeline.posting.log.lease import Lease
 from cloudify_pipeline.posting.log.store import LogChange, OpenOperation, PostingLog, body_hash
@@ -52,6 +53,17 @@ class Done:
     record: LedgerRecord | None = None
     dropped: tuple[str, ...] = ()
 
+    @property
+    def stored(self) -> LedgerDocument:
+        """The document that was written.
+
+        Raises:
+            PipelineError: the ledger confirmed it without showing it.
+        """
+        if self.document is None:
+            raise PipelineError(f"the ledger confirmed {self.number} without showing the document")
+        return self.document
+
 
 @dataclass(frozen=True, slots=True)
 class NotDone:
@@ -82,6 +94,7 @@ class Executor:
         self.run_id = run_id
         self.clock = clock
         self._commits = commits
+        self._breaker = Breaker()
         self._slots = asyncio.Semaphore(CONCURRENCY)
         self._sleep = sleep
 
@@ -110,6 +123,9 @@ class Executor:
                 settled = await self._settle(unfinished, find, then)
                 if settled is not None:
                     return settled
+            stopped = self._breaker.open(write.operation)
+            if stopped is not None:
+                return NotDone(stopped, retry=False)
             return await self._send(write, revision=revision, find=find, then=then, earlier=unfinished)
 
     async def _settle(
@@ -141,6 +157,7 @@ class Executor:
                 answer = await self.ledger.send(write, key)
             except Refused as refused:
                 await self._record(operation_id, "refused", started=started, error=refused)
+                self._breaker.refused(write.operation, refused.code, refused.field, refused.message)
                 return NotDone(Problem(refused.code, refused.message, field=refused.field), retry=False)
             except NotSent as not_sent:
                 await self._record(operation_id, "not_sent", started=started, error=not_sent)
@@ -155,6 +172,7 @@ class Executor:
                 raise
             else:
                 done = _done(answer)
+                self._breaker.accepted(write.operation)
                 await self._record(operation_id, "confirmed", started=started, done=done, request_id=answer.request_id, then=then)
                 return done
         raise AssertionError

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import duckdb
 
 from cloudify_pipeline.accounting.money import from_minor
-from cloudify_pipeline.staging.heads import parse
+from cloudify_pipeline.staging.heads import parse, source_hash
 from cloudify_pipeline.staging.schema import PLAN_TABLES, TABLES
 from cloudify_pipeline.staging.writing import PlanRow
 from cloudify_pipeline.stripe_objects import Kind
@@ -51,9 +51,9 @@ def objects(connection: Connection, kind: Kind, ids: Sequence[str] | None) -> di
 
 
 def content_hashes(connection: Connection, kind: Kind, ids: Sequence[str]) -> dict[str, str]:
-    """The content hash of each staged object of `ids`; it changes when Stripe changes the object."""
+    """A hash of each staged object of `ids`; it changes when Stripe changes the object, not when we show a state in it."""
     rows = _by_id(connection, f"SELECT id, content_hash FROM {TABLES[kind].name}", "id", ids)
-    return {str(stripe_id): str(digest) for stripe_id, digest in rows}
+    return {str(stripe_id): source_hash(str(digest)) for stripe_id, digest in rows}
 
 
 def newest(connection: Connection, kind: Kind, limit: int) -> list[dict[str, Any]]:
@@ -72,7 +72,9 @@ def candidates(connection: Connection) -> list[Candidate]:
     staged invoice payment nor Stripe's own answer names one.
     """
     rows = connection.execute("""
-        SELECT 'invoice' AS kind, id, content_hash, customer, status, created FROM invoices
+        SELECT 'invoice' AS kind, id,
+               content_hash || CASE WHEN id IN (SELECT invoice_id FROM sent) THEN ':sent' ELSE '' END AS content_hash,
+               customer, status, created FROM invoices
         WHERE status IS NOT NULL AND (status <> 'draft' OR id IN (SELECT invoice_id FROM sent))
         UNION ALL
         SELECT 'charge', id, content_hash, customer, status, created FROM charges
@@ -83,7 +85,8 @@ def candidates(connection: Connection) -> list[Candidate]:
                OR payment_intent NOT IN (SELECT payment_intent FROM invoice_payments WHERE payment_intent IS NOT NULL))
         ORDER BY created, id""").fetchall()
     return [
-        Candidate(kind, stripe_id, digest, customer, status, _utc(at)) for kind, stripe_id, digest, customer, status, at in rows
+        Candidate(kind, stripe_id, source_hash(digest), customer, status, _utc(at))
+        for kind, stripe_id, digest, customer, status, at in rows
     ]
 
 
@@ -91,6 +94,18 @@ def sent_at(connection: Connection, ids: Sequence[str]) -> dict[str, datetime]:
     """When each of these invoices was first e-mailed; one that never was is absent."""
     rows = _by_id(connection, "SELECT invoice_id, sent_at FROM sent", "invoice_id", ids)
     return {str(invoice_id): _utc(at) for invoice_id, at in rows}
+
+
+def payments_of(connection: Connection, invoices: Sequence[str]) -> dict[str, list[str]]:
+    """Invoice → ids of the payment intents and charges that pay it; a charge is known by its intent, too."""
+    paid = """
+        SELECT invoice, payment_intent AS id FROM invoice_payments WHERE payment_intent IS NOT NULL
+        UNION SELECT invoice, charge FROM invoice_payments WHERE charge IS NOT NULL
+        UNION SELECT p.invoice, c.id FROM invoice_payments p JOIN charges c ON c.payment_intent = p.payment_intent"""
+    found: dict[str, list[str]] = {}
+    for invoice, stripe_id in _by_id(connection, f"SELECT invoice, id FROM ({paid})", "invoice", invoices):
+        found.setdefault(str(invoice), []).append(str(stripe_id))
+    return found
 
 
 def arithmetic_faults(connection: Connection) -> list[tuple[str, str]]:

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import date, timedelta
 from decimal import Decimal
 
 from cloudify_pipeline.accounting.chart import Chart, Number
@@ -53,6 +53,8 @@ class FakeLedger:
     extra_gross: Decimal = Decimal(0)
     dropped: tuple[str, ...] = ()
     requests: Requests = field(default_factory=Requests)
+    contents: dict[tuple[str, int], dict[str, object]] = field(default_factory=dict)
+    """What each document says: the body of its create, with what people wrote over it."""
     _cache: dict[str, Answer] = field(default_factory=dict)
     _documents: dict[str, SalesDocument] = field(default_factory=dict)
 
@@ -70,6 +72,10 @@ class FakeLedger:
 
     async def identify(self) -> LedgerIdentity:
         return LedgerIdentity("1", "Nordlys", "DKK")
+
+    @property
+    def known_chart(self) -> Chart | None:
+        return None
 
     async def chart(self) -> Chart:
         raise AssertionError("posting never reads the chart")
@@ -109,7 +115,24 @@ class FakeLedger:
         self, document: SalesDocument, customer: Number, products: Mapping[str, str], *, layout: Number | None = None
     ) -> Write:
         self._documents[document.key] = document
-        return _write("create_document", document.key, {"customer": customer, "products": dict(sorted(products.items()))})
+        texts = {path: str(value) for path, value in document.fields.items()}
+        body = {"customer": customer, "products": dict(sorted(products.items())), "total": str(document.stripe_total), **texts}
+        return _write("create_document", document.key, body)
+
+    async def update_document(self, stored: LedgerDocument, wanted: Write, *, previous: bytes | None) -> Write | None:
+        place = (stored.kind, int(stored.number))
+        if place not in self.stored:
+            raise Refused("it is gone", code="E-GONE", status=404)
+        want, base, now = json.loads(wanted.body), json.loads(previous or b"{}"), self.contents[place]
+        merged = {**now, **{path: value for path, value in want.items() if base.get(path) != value}}
+        merged = {path: value for path, value in merged.items() if path in want or path not in base}
+        if merged == now:
+            return None
+        return _write("update_document", wanted.key, {"number": stored.number, "kind": stored.kind, "body": merged})
+
+    async def documents_dated(self, first: date, last: date, kinds: Sequence[StoredKind]) -> Sequence[LedgerDocument]:
+        found = (d for d in self.stored.values() if d.kind in kinds)
+        return [document for document in found if document.date is not None and first <= document.date <= last]
 
     def book_document(self, draft: Number, *, key: str, send_by: str = "none") -> Write:
         return _write("book_document", key, {"draft": draft})
@@ -160,18 +183,29 @@ class FakeLedger:
             case "create_document":
                 document = self._documents[write.key]
                 kind: StoredKind = "draft_order" if document.kind == "draft_order" else "draft_invoice"
-                return self._store(kind, write.key, document, None)
+                answer = self._store(kind, write.key, document, None)
+                self.contents[kind, int(answer.number)] = body
+                return answer
+            case "update_document":
+                place = (body["kind"], body["number"])
+                self.contents[place] = body["body"]
+                old_one = self.stored[place]
+                gross = Decimal(body["body"]["total"])
+                self.stored[place] = replace(old_one, totals=replace(old_one.totals, gross=gross))
+                return Answer(old_one.number, "req", document=self.stored[place], dropped=self.dropped)
             case "book_document":
                 draft = self.stored.pop(("draft_invoice", body["draft"]), None)
                 if draft is None:
                     raise Refused("no such draft", code="E-REFUSED", status=404)
-                return self._store("booked_invoice", write.key, self._documents[write.key], draft.number)
+                answer = self._store("booked_invoice", write.key, self._documents[write.key], draft.number)
+                self.contents["booked_invoice", int(answer.number)] = self.contents.pop(("draft_invoice", body["draft"]))
+                return answer
 
     def _store(self, kind: StoredKind, key: str, document: SalesDocument, draft: Number | None) -> Answer:
         number = 1 + max((n for k, n in self.stored if k == kind), default=0)
         predicted = document.predicted
         totals = Totals(predicted.net, predicted.vat + self.extra_gross, predicted.gross + self.extra_gross)
-        stored = LedgerDocument(kind, number, key, document.currency, totals, draft_number=draft)
+        stored = LedgerDocument(kind, number, key, document.currency, totals, date=document.date, draft_number=draft)
         self.stored[kind, number] = stored
         return Answer(number, "req", document=stored, dropped=self.dropped)
 

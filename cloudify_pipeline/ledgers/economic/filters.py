@@ -4,6 +4,7 @@ Sources: reference/economic.md §4 (path encoding of keys) and §4.2 (filter gra
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from datetime import date
 from urllib.parse import quote
 
 MAX_IN = 200
@@ -52,6 +53,11 @@ def among(field: str, numbers: Sequence[int]) -> str:
         message = f"$in takes 1 to {MAX_IN} values, not {len(numbers)}"
         raise ValueError(message)
     return f"{field}$in:[{','.join(str(number) for number in numbers)}]"
+
+
+def between(field: str, first: date, last: date) -> str:
+    """`field` lies from `first` to `last`, both included."""
+    return f"{field}$gte:{first.isoformat()}$and:{field}$lte:{last.isoformat()}"
 
 
 def any_of(clauses: Sequence[str]) -> str:

@@ -5,7 +5,7 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any
 from urllib.parse import quote
 
@@ -22,6 +22,7 @@ from cloudify_pipeline.ledgers.economic.client import API_BASE, ATTEMPTS, OPENAP
 from cloudify_pipeline.ledgers.economic.fields import CUSTOMER_FIELDS, DOCUMENT_FIELDS, PRODUCT_FIELDS
 from cloudify_pipeline.ledgers.economic.filters import path
 from cloudify_pipeline.ledgers.economic.records import at, customer_record, document_record, not_kept, product_record
+from cloudify_pipeline.ledgers.economic.replacement import update_document
 from cloudify_pipeline.ledgers.port import (
     Answer,
     CustomerWrite,
@@ -96,6 +97,11 @@ class EconomicLedger:
         self._reading = asyncio.Lock()
 
     @property
+    def known_chart(self) -> Chart | None:
+        """The chart, where this client has read it already; never a call."""
+        return self._chart
+
+    @property
     def customer_fields(self) -> FieldCatalogue:
         """Fields of a customer that can be mapped and matched on."""
         return CUSTOMER_FIELDS
@@ -151,6 +157,10 @@ class EconomicLedger:
         """Every document that carries one of `keys`, in drafts, booked invoices and orders."""
         return await finding.documents(self._client, keys)
 
+    async def documents_dated(self, first: date, last: date, kinds: Sequence[StoredKind]) -> Sequence[LedgerDocument]:
+        """Every document of these `kinds` and days."""
+        return [replace(found, url=self._web) for found in await finding.documents_dated(self._client, first, last, kinds)]
+
     async def document(self, kind: StoredKind, number: Number) -> LedgerDocument | None:
         """One document by its number, or None. An order is also looked for among the sent and archived ones."""
         for place in _PLACES[kind]:
@@ -185,6 +195,15 @@ class EconomicLedger:
         """The exact request for a draft. :meth:`chart` must have been read when neither layout is given."""
         return writes.create_document(document, customer, products, layout=layout, chart=self._chart)
 
+    async def update_document(self, stored: LedgerDocument, wanted: Write, *, previous: bytes | None) -> Write | None:
+        """Read, merge, and the exact request that replaces the draft; None when nothing differs.
+
+        Raises:
+            Refused: it is no draft any more: deleted, booked, or an order that has been sent.
+        """
+        collection = "orders/drafts" if stored.kind == "draft_order" else "invoices/drafts"
+        return update_document(await self._stored(collection, stored.number), wanted, previous, stored.number)
+
     def book_document(self, draft: Number, *, key: str, send_by: str = "none") -> Write:
         """The exact request that books a draft invoice. Irreversible."""
         return writes.book_document(draft, key, send_by)
@@ -206,7 +225,7 @@ class EconomicLedger:
         await self._client.close()
 
     async def _stored(self, collection: str, number: Number) -> Mapping[str, Any]:
-        raw = await self._client.read(path(collection, number), tolerate={404})
+        raw = await self._client.read(path(*collection.split("/"), number), tolerate={404})
         if raw is None:
             raise Refused(f"{collection} {number} is no longer in e-conomic", code="E-GONE", status=404)
         stored: Mapping[str, Any] = raw
@@ -219,7 +238,7 @@ def _answer(write: Write, reply: Reply) -> Answer:
     # A booking's body names a draft, which is gone when the answer comes.
     dropped = () if write.operation == "book_document" else tuple(not_kept(sent, reply.data))
     number: Number
-    if write.operation in {"create_document", "book_document"}:
+    if write.operation in {"create_document", "update_document", "book_document"}:
         kind = _kind(write)
         document = document_record(kind, reply.data)
         number = document.number

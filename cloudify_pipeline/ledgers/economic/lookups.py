@@ -7,6 +7,7 @@ import asyncio
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
@@ -79,6 +80,14 @@ async def documents(client: EconomicClient, keys: Sequence[str]) -> Mapping[str,
                 if not (archived and document.number in {other.number for other in found[key]}):
                     found[key].append(document)
     return {key: tuple(await _settled(client, documents)) for key, documents in found.items()}
+
+
+async def documents_dated(client: EconomicClient, first: date, last: date, kinds: Sequence[StoredKind]) -> list[LedgerDocument]:
+    """Every document of these `kinds` and days, both included. Archived orders became something else, and are left out."""
+    places = [(place, kind) for place, kind in _COLLECTIONS if kind in kinds and place != "/orders/archived"]
+    where = filters.between("date", first, last)
+    listed = await asyncio.gather(*(_fetch(client, place, NUMBER_OF[kind], [where]) for place, kind in places))
+    return [document_record(kind, item) for (_, kind), items in zip(places, listed, strict=True) for item in items]
 
 
 def carried(reference: str, keys: Mapping[str, Any]) -> list[str]:

@@ -1,5 +1,6 @@
 """The ledger's answers as the rest of the program knows them: records, documents, and what of a write was not kept."""
 
+import datetime
 from collections.abc import Iterator, Mapping
 from decimal import Decimal, InvalidOperation
 from typing import Any
@@ -70,6 +71,7 @@ def document_record(kind: StoredKind, raw: Mapping[str, Any]) -> LedgerDocument:
         currency=raw.get("currency", ""),
         totals=Totals(net, vat, _amount(raw, "grossAmount") if "grossAmount" in raw else net + vat),
         customer=at(raw, "customer.customerNumber"),
+        date=datetime.date.fromisoformat(raw["date"]) if raw.get("date") else None,
         # A booked invoice's orderNumber was seen to be the number its draft had (§6.6).
         draft_number=raw.get("orderNumber") if kind == "booked_invoice" else None,
     )

@@ -1,0 +1,40 @@
+"""What came after a document was posted: the changes in Stripe that a ledger document cannot simply follow.
+
+Everything else that changes (texts, references, mapped metadata) is planned again: a draft is replaced, a booked invoice
+keeps its words. Corrections are a person's until credit notes are posted (reference/product.md §4.7).
+"""
+
+from decimal import Decimal
+
+from cloudify_pipeline.accounting.money import format_money, from_minor
+from cloudify_pipeline.errors import Problem
+from cloudify_pipeline.planning.records import ChargeRecord, Record
+
+
+def changed_after_posting(record: Record, posted: str, total: Decimal | None, currency: str | None) -> Problem | None:
+    """Why `record`, which stands in the ledger as `posted` (``booked invoice 20188``), needs a person; None when it does not.
+
+    `total` and `currency` are what it was posted with (major units), None when nobody knows.
+    """
+    if isinstance(record, ChargeRecord):
+        refunded = int(record.charge.get("amount_refunded") or 0)
+        if refunded:
+            amount = format_money(from_minor(refunded, record.currency), record.currency)
+            return Problem("E-CREDITED", f"{amount} of the payment was refunded after it was posted as {posted}", found=amount)
+    else:
+        status = "deleted" if record.invoice.get("deleted") else str(record.invoice.get("status"))
+        if status in {"void", "deleted"}:
+            return Problem("E-VOIDED", f"the invoice is {status} in Stripe and stands in the ledger as {posted}", found=status)
+        if status == "uncollectible":
+            return Problem("E-UNCOLLECTIBLE", f"the invoice is uncollectible and stands in the ledger as {posted}", found=status)
+        names = ("pre_payment_credit_notes_amount", "post_payment_credit_notes_amount")
+        credited = sum(int(record.invoice.get(name) or 0) for name in names)
+        if credited:
+            amount = format_money(from_minor(credited, record.currency), record.currency)
+            return Problem(
+                "E-CREDITED", f"a credit note of {amount} reduces the invoice, which was posted as {posted}", found=amount
+            )
+    if total is not None and currency is not None and (record.total, record.currency) != (total, currency):
+        now, then = format_money(record.total, record.currency), format_money(total, currency)
+        return Problem("E-CHANGED", f"its total in Stripe is now {now}; it was posted as {posted} with {then}", "total", now)
+    return None

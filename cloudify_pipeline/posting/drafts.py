@@ -1,0 +1,125 @@
+"""Drafts: making one, replacing one under its own number, and comparing its totals with Stripe's."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from cloudify_pipeline.accounting.chart import Number
+from cloudify_pipeline.accounting.documents import SalesDocument
+from cloudify_pipeline.accounting.money import format_money
+from cloudify_pipeline.errors import Problem, Refused
+from cloudify_pipeline.ledgers.port import LedgerDocument
+from cloudify_pipeline.planning.plans import PlannedDocument
+from cloudify_pipeline.posting.log.standing import last_body, meant_change
+from cloudify_pipeline.posting.log.store import Identity, LogChange
+from cloudify_pipeline.posting.protocol import Done, Executor, Found, NotDone
+from cloudify_pipeline.posting.standing import finder, linking, named
+
+
+@dataclass(frozen=True, slots=True)
+class Numbers:
+    """Which ledger numbers the Stripe customers and products have by now."""
+
+    customers: Mapping[str, Identity]
+    products: Mapping[str, Identity]
+
+    def customer(self, document: SalesDocument) -> Number | None:
+        """The ledger customer of `document`, or None while it has none."""
+        if document.customer.number is not None:
+            return document.customer.number
+        linked = self.customers.get(document.customer.stripe_id or "")
+        return None if linked is None else linked.number
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A draft as it stands after a write, or without one (`made` false). `problem`: the ledger did not keep all of it."""
+
+    stored: LedgerDocument
+    made: bool
+    problem: Problem | None = None
+
+
+async def draft(executor: Executor, plan: PlannedDocument, mark: str, numbers: Numbers) -> Written | NotDone | Problem:
+    """Make the draft of `plan`, once."""
+    resolved = _resolved(plan.document, numbers)
+    if isinstance(resolved, Problem):
+        return resolved
+    write = executor.ledger.create_document(plan.document, *resolved)
+
+    def link(done: Done) -> LogChange:
+        return linking(executor, plan.stripe_id, done.stored, "created", plan.source_hash)
+
+    return _written(await executor.perform(write, revision=mark, find=finder(executor, plan.document), then=link))
+
+
+async def replace_draft(
+    executor: Executor, plan: PlannedDocument, stored: LedgerDocument, mark: str, numbers: Numbers
+) -> Written | NotDone | Problem:
+    """Make the draft that is `stored` say what `plan` says, under its own number; nothing is sent when it does already."""
+    resolved = _resolved(plan.document, numbers)
+    if isinstance(resolved, Problem):
+        return resolved
+    wanted = executor.ledger.create_document(plan.document, *resolved)
+    previous = last_body(executor.log, executor.connection, wanted.key)
+    if previous == wanted.body:
+        return Written(stored, made=False)
+    meant = meant_change(executor.connection, wanted.key, wanted.body)
+    try:
+        write = await executor.ledger.update_document(stored, wanted, previous=previous)
+    except Refused as gone:
+        return Problem(gone.code, f"{named(stored)} cannot be replaced: {gone.message}")
+    if write is None:
+        await executor.conclude("update_document", wanted.key, stored.number)
+        await executor.commit(meant)
+        return Written(stored, made=False)
+
+    async def find() -> Found | Problem | None:
+        if await executor.ledger.update_document(stored, wanted, previous=previous) is not None:
+            return None
+        now = await executor.ledger.document(stored.kind, stored.number)
+        return None if now is None else Found(now.number, document=now)
+
+    return _written(await executor.perform(write, revision=mark, find=find, then=lambda _: meant))
+
+
+def total_difference(document: SalesDocument, stored: LedgerDocument) -> Problem | None:
+    """The ledger's gross against Stripe's total, to the minor unit; both sides are in the message."""
+    if stored.totals.gross == document.stripe_total and stored.currency == document.currency:
+        return None
+    ledger = format_money(stored.totals.gross, stored.currency)
+    net, vat = format_money(stored.totals.net, stored.currency), format_money(stored.totals.vat, stored.currency)
+    return Problem(
+        "E-TOTAL",
+        f"Stripe's total is {format_money(document.stripe_total, document.currency)}; "
+        f"{named(stored)} has {ledger} (net {net}, VAT {vat})",
+        field="total",
+        found=ledger,
+    )
+
+
+def resolved_body(executor: Executor, document: SalesDocument, numbers: Numbers) -> bytes | None:
+    """What a create of `document` would send now, or None while its customer or a product has no number."""
+    resolved = _resolved(document, numbers)
+    return None if isinstance(resolved, Problem) else executor.ledger.create_document(document, *resolved).body
+
+
+def _written(done: Done | NotDone) -> Written | NotDone:
+    if isinstance(done, NotDone):
+        return done
+    if not done.dropped:
+        return Written(done.stored, done.made)
+    problem = Problem("E-DROPPED", f"the ledger did not keep {', '.join(done.dropped)}", field=done.dropped[0])
+    return Written(done.stored, done.made, problem)
+
+
+def _resolved(document: SalesDocument, numbers: Numbers) -> tuple[Number, dict[str, str]] | Problem:
+    customer = numbers.customer(document)
+    if customer is None:
+        return Problem("E-DEPENDENCY", f"its customer {document.customer.stripe_id} is not in the ledger yet")
+    wanted = {
+        line.product.stripe_id for line in document.lines if line.product and line.product.stripe_id and not line.product.number
+    }
+    missing = sorted(stripe_id for stripe_id in wanted if stripe_id not in numbers.products)
+    if missing:
+        return Problem("E-DEPENDENCY", f"its product {missing[0]} is not in the ledger yet")
+    return customer, {stripe_id: str(numbers.products[stripe_id].number) for stripe_id in wanted}
