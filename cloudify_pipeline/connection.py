@@ -1,18 +1,16 @@
 """Opens a connection: its settings, Stripe, staging, ledger and log in one object.
 
-The one place that knows which class a setting names.
+The one place that knows which class a setting names. A client is imported when it is made: loading one takes longer than
+what most commands do, and `status` makes none.
 """
 
 import asyncio
 from collections.abc import Callable
 from datetime import UTC, datetime
-
-import httpx
+from typing import TYPE_CHECKING
 
 from cloudify_pipeline.control.opened import GrantAccess, OpenConnection
-from cloudify_pipeline.ledgers.economic import client as economic_client
 from cloudify_pipeline.ledgers.economic import fields as economic_fields
-from cloudify_pipeline.ledgers.economic.ledger import EconomicLedger, install_url
 from cloudify_pipeline.ledgers.economic.premapped import PREMAPPED as ECONOMIC_PREMAPPED
 from cloudify_pipeline.ledgers.port import Ledger
 from cloudify_pipeline.posting.log.store import PostingLog
@@ -20,15 +18,16 @@ from cloudify_pipeline.settings.load import Catalogues, LoadedConnection, load_s
 from cloudify_pipeline.settings.models import ConnectionSettings
 from cloudify_pipeline.settings.paths import connection_file, home, posting_url, staging_file
 from cloudify_pipeline.staging.store import Staging
-from cloudify_pipeline.stripe_source import client as stripe_client
-from cloudify_pipeline.stripe_source.client import StripeReader
 from cloudify_pipeline.stripe_source.fields import CATALOGUES as STRIPE_FIELDS
-from cloudify_pipeline.stripe_source.metadata import StripeWriter
+
+if TYPE_CHECKING:
+    from cloudify_pipeline.stripe_source.client import StripeReader
+    from cloudify_pipeline.stripe_source.metadata import StripeWriter
 
 ECONOMIC_GRANT = "economic.agreement_grant_token"
 HURRIED_ATTEMPTS = 2
 """One silence may be chance; the second is reported."""
-HURRIED_TIMEOUT = httpx.Timeout(10.0, connect=3.0)
+HURRIED_SECONDS, HURRIED_CONNECT_SECONDS = 10.0, 3.0
 
 _PATIENCE = 5.0
 """Seconds that a question about staging waits for a run."""
@@ -93,6 +92,11 @@ def staged(name: str) -> Staging | None:
 
 
 def _ledger(settings: ConnectionSettings, *, hurry: bool) -> Ledger:
+    import httpx  # noqa: PLC0415
+
+    from cloudify_pipeline.ledgers.economic import client as economic_client  # noqa: PLC0415
+    from cloudify_pipeline.ledgers.economic.ledger import EconomicLedger  # noqa: PLC0415
+
     economic = settings.economic
     if economic is None:  # the settings' own checks refuse such a file
         message = f"ledger {settings.ledger} has no section"
@@ -103,18 +107,22 @@ def _ledger(settings: ConnectionSettings, *, hurry: bool) -> Ledger:
         api_base=economic.api_base,
         openapi_base=economic.openapi_base,
         attempts=HURRIED_ATTEMPTS if hurry else economic_client.ATTEMPTS,
-        timeout=HURRIED_TIMEOUT if hurry else economic_client.TIMEOUT,
+        timeout=httpx.Timeout(HURRIED_SECONDS, connect=HURRIED_CONNECT_SECONDS) if hurry else economic_client.TIMEOUT,
     )
 
 
-def _stripe(settings: ConnectionSettings, *, hurry: bool) -> StripeReader:
+def _stripe(settings: ConnectionSettings, *, hurry: bool) -> "StripeReader":
+    import httpx  # noqa: PLC0415
+
+    from cloudify_pipeline.stripe_source import client as stripe_client  # noqa: PLC0415
+
     stripe = settings.stripe
-    return StripeReader(
+    return stripe_client.StripeReader(
         stripe.api_key.reveal("stripe.api_key"),
         api_base=stripe.api_base,
         api_version=stripe.api_version,
         attempts=HURRIED_ATTEMPTS if hurry else 1 + stripe_client.RETRIES,
-        timeout=HURRIED_TIMEOUT if hurry else stripe_client.TIMEOUT,
+        timeout=httpx.Timeout(HURRIED_SECONDS, connect=HURRIED_CONNECT_SECONDS) if hurry else stripe_client.TIMEOUT,
         sleep=_nap if hurry else asyncio.sleep,
     )
 
@@ -126,10 +134,18 @@ async def _nap(seconds: float) -> None:
 def _grant_access(settings: ConnectionSettings) -> GrantAccess | None:
     if settings.economic is None:
         return None
-    return GrantAccess(install_url, settings.economic.agreement_grant_token, ECONOMIC_GRANT)
+    return GrantAccess(_install_url, settings.economic.agreement_grant_token, ECONOMIC_GRANT)
 
 
-def _stripe_writer(settings: ConnectionSettings) -> StripeWriter:
+def _install_url(app_public_token: str, redirect_url: str | None) -> str:
+    from cloudify_pipeline.ledgers.economic.ledger import install_url  # noqa: PLC0415
+
+    return install_url(app_public_token, redirect_url)
+
+
+def _stripe_writer(settings: ConnectionSettings) -> "StripeWriter":
+    from cloudify_pipeline.stripe_source.metadata import StripeWriter  # noqa: PLC0415
+
     stripe = settings.stripe
     return StripeWriter(stripe.api_key.reveal("stripe.api_key"), api_base=stripe.api_base, api_version=stripe.api_version)
 

@@ -14,6 +14,7 @@ from cloudify_pipeline.orchestration.ledger_assets import (
 from cloudify_pipeline.orchestration.plan_assets import plan_assets
 from cloudify_pipeline.orchestration.resources import RunScope
 from cloudify_pipeline.orchestration.schedules import hourly_sync
+from cloudify_pipeline.orchestration.sensors import sensors
 from cloudify_pipeline.orchestration.stripe_assets import stripe_assets
 
 defs = dg.Definitions(
@@ -29,6 +30,7 @@ defs = dg.Definitions(
     asset_checks=checks,
     jobs=jobs,
     schedules=[hourly_sync],
+    sensors=sensors,
     resources={"scope": RunScope()},
     # Steps share one process: a step of its own costs seconds, and staging has one writer at a time anyway.
     executor=dg.in_process_executor,

@@ -1,10 +1,25 @@
 """A Stripe object as it came over the wire: what extraction hands to staging."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
 Kind = Literal["customer", "product", "price", "tax_rate", "invoice", "charge", "invoice_payment"]
 """What is staged; Stripe's own word for the object."""
+
+EVENTS = "events"
+"""Cursor: up to when Stripe's events were read, epoch seconds."""
+
+STATE_KEYS = ("ledger_status", "ledger_document", "ledger_error", "ledger_synced_at")
+"""The metadata keys by which an invoice or charge shows where it stands in the ledger (INTERFACE.md §6)."""
+REPLAY = "replay"
+"""What a person puts into ``ledger_status`` to have the document tried again."""
+
+
+def asks_for_replay(metadata: object) -> bool:
+    """Whether a person asks for a replay in an object's `metadata`."""
+    status = metadata.get(STATE_KEYS[0]) if isinstance(metadata, Mapping) else None
+    return isinstance(status, str) and status.strip().casefold() == REPLAY
 
 
 @dataclass(frozen=True, slots=True)

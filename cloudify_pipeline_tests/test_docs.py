@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 import yaml
 
-from cloudify_pipeline.catalogue import CATALOGUE
 from cloudify_pipeline.connection import catalogues
 from cloudify_pipeline.settings.load import load_settings
 from cloudify_pipeline.stripe_source.metadata import NEEDED_RIGHTS
@@ -49,20 +48,3 @@ def test_every_piece_of_a_connection_file_that_is_shown_loads(page: Path, tmp_pa
 def test_the_readme_names_every_right_the_key_needs() -> None:
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     assert not [right.resource for right in NEEDED_RIGHTS if right.resource not in text]
-
-
-def test_every_code_that_the_code_uses_is_in_the_catalogue() -> None:
-    used = {
-        code
-        for file in (ROOT / "cloudify_pipeline").rglob("*.py")
-        if "sandbox" not in file.parts
-        for code in re.findall(r'"([ES]-[A-Z]+(?:-[A-Z]+)*)"', file.read_text(encoding="utf-8"))
-    }
-    assert used <= set(CATALOGUE), used - set(CATALOGUE)
-
-
-@pytest.mark.parametrize("code", sorted(CATALOGUE))
-def test_every_code_has_a_cause_and_a_remedy_in_a_sentence(code: str) -> None:
-    entry = CATALOGUE[code]
-    assert entry.cause.endswith(".")
-    assert entry.remedy.endswith(".")

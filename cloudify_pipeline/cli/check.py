@@ -31,6 +31,7 @@ def _document(found: Preflight) -> dict[str, object]:
     return {
         "connection": found.connection,
         "counts": found.counts,
+        "facts": found.facts,
         "findings": found.findings,
         "fields": [
             {
@@ -48,6 +49,7 @@ def _document(found: Preflight) -> dict[str, object]:
 
 
 def _show(found: Preflight) -> None:
+    table(f"What {found.connection} relies on", ("Setting", "In the ledger"), found.facts.items())
     if found.findings:
         rows = ((one.severity, one.key, one.found, one.remedy, one.code) for one in found.findings)
         table(f"Settings of {found.connection}", ("", "Setting", "Found", "What to do", "Code"), rows)

@@ -2,6 +2,7 @@
 
 import asyncio
 import sys
+from collections.abc import Iterator
 from typing import Annotated
 
 import typer
@@ -68,6 +69,7 @@ def _document(report: ConnectionReport) -> dict[str, object]:
         "status": report.status,
         "stripe": report.stripe,
         "ledger": report.ledger,
+        "points_to": report.points_to,
         "bound": report.bound,
         "findings": report.findings,
         "next": report.next_command,
@@ -78,14 +80,23 @@ def _document(report: ConnectionReport) -> dict[str, object]:
 def _show(report: ConnectionReport, mode: str) -> None:
     say(f"{report.connection}: {report.status}", style="bold green" if report.connected else "bold red")
     rows = [
-        (side if first else "", name, value)
+        (side if first else "", name.replace("_", " "), value)
         for side, facts in (("Stripe", report.stripe), ("Ledger", report.ledger))
-        for first, (name, value) in zip([True, *[False] * 50], [("status", facts.status), *facts.facts.items()], strict=False)
+        for first, (name, value) in _firsts([("status", facts.status), *facts.facts.items()])
     ]
-    table("", ("Side", "What", "Found"), [*rows, ("Settings", "write mode", mode)])
+    rows += [
+        ("Settings" if first else "", name, value)
+        for first, (name, value) in _firsts([("write mode", mode), *report.points_to.items()])
+    ]
+    table("", ("Side", "What", "Found"), rows)
     for finding in report.findings:
         say(f"{finding.severity}: {finding.code}: {finding.message}", style="red" if finding.severity == "error" else "yellow")
         say(f"  What to do: {finding.remedy}")
     if report.install_link:
         say(f"Grant access: {report.install_link}")
     say(f"Next: {report.next_command}")
+
+
+def _firsts(rows: list[tuple[str, str]]) -> Iterator[tuple[bool, tuple[str, str]]]:
+    """Each row, and whether it is the first of its side."""
+    return ((place == 0, row) for place, row in enumerate(rows))

@@ -4,37 +4,26 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
+from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import typer
 
 from cloudify_pipeline.catalogue import entry
-from cloudify_pipeline.cli.check import check
-from cloudify_pipeline.cli.connect import connect
-from cloudify_pipeline.cli.demo import demo
-from cloudify_pipeline.cli.explain import explain
 from cloudify_pipeline.cli.output import FAILED, WRONG_CALL, show_error
-from cloudify_pipeline.cli.preview import preview
-from cloudify_pipeline.cli.settings import settings
-from cloudify_pipeline.cli.status import status
-from cloudify_pipeline.cli.sync import sync
-from cloudify_pipeline.cli.ui import ui
 from cloudify_pipeline.errors import PipelineError, SettingsError
 
 # Every error of a call (unknown option, missing argument) is one of these, whichever click typer brings along.
 _CALL_ERRORS: type[Exception] = typer.BadParameter.__mro__[2]
 
-app = typer.Typer(
-    name="cloudify",
-    help="Stripe invoices become documents in the ledger, exactly once.",
-    add_completion=False,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-)
-for command in (demo, connect, check, preview, sync, status, explain, ui):
-    app.command()(command)
-app.add_typer(settings, name="settings")
+COMMANDS = (
+    "demo", "connect", "check", "preview", "sync", "replay", "status", "explain", "accept", "audit", "usage", "errors",
+    "support-bundle", "ui", "webhook",
+)  # fmt: skip
+"""The commands in the order of the help; each is the function of its name in the module of its name."""
+GROUPS = ("settings",)
+"""Likewise those that have commands of their own."""
 
 
 def _version(wanted: bool) -> None:
@@ -48,7 +37,6 @@ def _version(wanted: bool) -> None:
     raise typer.Exit
 
 
-@app.callback()
 def _options(
     _: bool = typer.Option(False, "--version", help="Show the version and exit.", callback=_version, is_eager=True),
 ) -> None:
@@ -59,12 +47,34 @@ def _options(
     """
 
 
+def _app(called: Sequence[str]) -> typer.Typer:
+    """The command that is `called`, and nothing else loaded; all of them for the help and where none is recognised."""
+    app = typer.Typer(
+        name="cloudify",
+        help="Stripe invoices become documents in the ledger, exactly once.",
+        add_completion=False,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+    )
+    app.callback()(_options)
+    first = next(iter(called), "")
+    wanted = [first] if first in COMMANDS or first in GROUPS else [] if first == "--version" else [*COMMANDS, *GROUPS]
+    for name in wanted:
+        word = name.replace("-", "_")
+        found = getattr(import_module(f"cloudify_pipeline.cli.{word}"), word)
+        if name in GROUPS:
+            app.add_typer(found, name=name)
+        else:
+            app.command(name)(found)
+    return app
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command that `arguments` name; the exit code, as the interface has it. Never a traceback."""
     called = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
     as_json = "--json" in called
     try:
-        ended = typer.main.get_command(app).main(args=called, prog_name="cloudify", standalone_mode=False)
+        ended = typer.main.get_command(_app(called)).main(args=called, prog_name="cloudify", standalone_mode=False)
     except PipelineError as error:
         return _failed(error, as_json=as_json)
     except _CALL_ERRORS as error:

@@ -55,7 +55,7 @@ def _show(found: Preview, *, bodies: bool) -> None:
             money(one.net, one.currency),
             money(one.vat, one.currency),
             money(one.gross, one.currency),
-            "stands already" if one.stands else "",
+            one.does if one.stands else "",
         )
         for one in found.documents
     )

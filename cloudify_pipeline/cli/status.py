@@ -1,27 +1,35 @@
 """`cloudify status`: where every document stands."""
 
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
+import orjson
 import typer
 
 from cloudify_pipeline.catalogue import entry
 from cloudify_pipeline.cli.names import Name, chosen, opening
-from cloudify_pipeline.cli.output import DONE, AsJson, document_name, local, money, say, show_json, table
+from cloudify_pipeline.cli.output import DONE, AsJson, document_name, local, money, plain, say, table
 from cloudify_pipeline.control import status as control
 from cloudify_pipeline.control.freshness import Freshness, freshness
 
-Find = Annotated[str | None, typer.Option("--find", help="Only documents whose id, number or customer contains this text.")]
+Find = Annotated[str | None, typer.Option("--find", help="A Stripe or ledger id or number, an e-mail, or a part of one.")]
 Limit = Annotated[int, typer.Option("--limit", min=1, help="Rows to show; --json lists all.")]
 
 
 def status(name: Name = None, find: Find = None, limit: Limit = 100, as_json: AsJson = False) -> int:
     """Every document: state, ledger number, last attempt, reason; and how fresh the ledger is."""
     with opening(chosen(name)) as opened:
-        fresh = freshness(opened)
+        # Whoever looks for a document does not wait for what is staged: a run may hold it.
+        fresh = freshness(opened) if find is None else None
         if as_json:
-            times = {"last_synced_at": fresh.last_synced_at, "next_sync_at": fresh.next_sync_at}
-            show_json({**control.status(opened, find=find), **times, "oldest_waiting": fresh.oldest_waiting, "note": fresh.note})
+            document = control.status(opened, find=find)
+            if fresh is not None:
+                times = {"last_synced_at": fresh.last_synced_at, "next_sync_at": fresh.next_sync_at}
+                document |= plain({**times, "oldest_waiting": fresh.oldest_waiting, "note": fresh.note})
+            # What a hundred thousand documents hold is plain already: nothing walks through it once more.
+            sys.stdout.write(orjson.dumps(document, option=orjson.OPT_INDENT_2).decode() + "\n")
+            sys.stdout.flush()
             return DONE
         found, known = control.newest(opened, find=find, limit=limit)
     documents = found["documents"]
@@ -33,7 +41,8 @@ def status(name: Name = None, find: Find = None, limit: Limit = 100, as_json: As
         if known > len(documents):
             say(f"… and {known - len(documents)} more; --limit shows more rows, --json lists all.")
     say(counts_line(found["counts"]))
-    _show_freshness(fresh)
+    if fresh is not None:
+        _show_freshness(fresh)
     return DONE
 
 

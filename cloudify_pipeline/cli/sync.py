@@ -17,6 +17,7 @@ from cloudify_pipeline.cli.names import chosen_and_records, documents_only, open
 from cloudify_pipeline.cli.output import ATTENTION, DONE, FAILED, AsJson, console, say, show_error, show_json
 from cloudify_pipeline.cli.progress import watching
 from cloudify_pipeline.cli.status import counts_line, documents_table, reasons
+from cloudify_pipeline.control.alert_delivery import after_run
 from cloudify_pipeline.control.outcome import FailedStep, Outcome, outcome
 from cloudify_pipeline.errors import SettingsError, SettingsProblem
 
@@ -72,16 +73,24 @@ def run_sync(
         SettingsError: the connection's settings are wrong; no run is started.
         LogUnavailable: the posting log cannot be opened; no run is started.
     """
+    scope: dict[str, Any] = {"invoice_ids": list(ids)} if ids else {}
+    if since is not None:
+        scope["since"] = since
+    return run_job_here(name, "sync", scope, ids=ids, verbose=verbose, quiet=quiet)
+
+
+def run_job_here(
+    name: str, job: str, scope: dict[str, Any], *, ids: Sequence[str] = (), verbose: bool = False, quiet: bool = False
+) -> Synced:
+    """As :func:`run_sync` for any job; `scope` is the run scope's config, `ids` the records it is limited to."""
     with opening(name) as opened:
         started = monotonic()
-        scope: dict[str, Any] = {"invoice_ids": list(ids)} if ids else {}
-        if since is not None:
-            scope["since"] = since
         with _hushed(verbose=verbose), watching(quiet=quiet):
             # Dagster takes seconds to import, and most commands never need it.
             from cloudify_pipeline.orchestration.launch import run_job  # noqa: PLC0415
 
-            launched = run_job("sync", name, scope=scope or None, log_level="DEBUG" if verbose else "CRITICAL")
+            launched = run_job(job, name, scope=scope or None, log_level="DEBUG" if verbose else "CRITICAL")
+            after_run(opened, launched.failures, job=job)
         done = outcome(opened, launched.run_id, ids=ids)
         return Synced(done, launched.failures, monotonic() - started)
 

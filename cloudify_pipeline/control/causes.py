@@ -37,9 +37,9 @@ class Cause:
     records: tuple[Affected, ...]
 
 
-def causes(opened: OpenConnection, planned: Planned) -> tuple[Cause, ...]:
-    """Everything that planning holds, by kind of record and code, most records first."""
-    held_documents = _held(planned.documents.values())
+def causes(opened: OpenConnection, planned: Planned, more: Iterable[Hold] = ()) -> tuple[Cause, ...]:
+    """Everything that planning holds, and `more` documents, by kind of record and code, most records first."""
+    held_documents = [*_held(planned.documents.values()), *more]
     ids = [hold.stripe_id for hold in held_documents]
     staged = {
         **opened.staging.objects("invoice", [one for one in ids if one.startswith("in_")]),

@@ -95,7 +95,7 @@ def _records(records: Mapping[str, LedgerRecord | None], what: str, missing: str
 
 
 def _zones(settings: ConnectionSettings, chart: Chart) -> Iterator[Checked]:
-    for key, number in _zone_settings(settings).items():
+    for key, number in zones_in_use(settings).items():
         zone = chart.vat_zones.get(number)
         if zone is None:
             yield _error(key, "E-VAT-ZONE", f"VAT zone {number!r} is not in the ledger; there are {_listed(chart.vat_zones)}")
@@ -103,7 +103,7 @@ def _zones(settings: ConnectionSettings, chart: Chart) -> Iterator[Checked]:
             yield _error(key, "E-VAT-ZONE", f"VAT zone {number} ({zone.name}) is not enabled for customers in the ledger")
 
 
-def _zone_settings(settings: ConnectionSettings) -> dict[str, Number]:
+def zones_in_use(settings: ConnectionSettings) -> dict[str, Number]:
     """Setting → VAT zone: everything that a document's zone can come from."""
     zones = settings.vat.zones
     found: dict[str, Number] = {
@@ -123,8 +123,8 @@ def _matrix(
 ) -> Iterator[Checked]:
     """VAT zone × product group: a document in a zone needs a sales account, with a live code, in the group of each line."""
     needed = {plan.document.vat_zone for plan in planned.documents.values() if isinstance(plan, PlannedDocument)}
-    zones = dict.fromkeys([*needed, *_zone_settings(settings).values()])
-    for group, where in _groups(settings, products, planned).items():
+    zones = dict.fromkeys([*needed, *zones_in_use(settings).values()])
+    for group, where in groups_in_use(settings, products, planned).items():
         if group not in chart.product_groups or chart.product_groups[group].barred:
             continue  # said already
         for zone in zones:
@@ -138,7 +138,9 @@ def _matrix(
             yield Checked(where, severity, "E-PROD-GROUP", words, entry("E-PROD-GROUP").remedy)
 
 
-def _groups(settings: ConnectionSettings, products: Mapping[str, LedgerRecord | None], planned: Planned) -> dict[Number, str]:
+def groups_in_use(
+    settings: ConnectionSettings, products: Mapping[str, LedgerRecord | None], planned: Planned
+) -> dict[Number, str]:
     """Product groups in use → where they come from."""
     groups: dict[Number, str] = {}
     if settings.products.on_not_found == "create":
@@ -157,7 +159,7 @@ def _rounding(settings: ConnectionSettings, chart: Chart, products: Mapping[str,
     record = products.get("products.rounding_product")
     if record is None or record.group is None:
         return
-    for zone in dict.fromkeys(_zone_settings(settings).values()):
+    for zone in dict.fromkeys(zones_in_use(settings).values()):
         if chart.vat_rate(record.group, zone):
             words = f"product {record.number} ({record.name}) bears VAT in zone {zone}; a correction line must bear none"
             yield _error("products.rounding_product", "E-VAT-RATE", words, "Choose a product of a group without VAT.")

@@ -7,10 +7,14 @@ from typing import Literal
 
 from cloudify_pipeline.catalogue import entry
 from cloudify_pipeline.control import grant
+from cloudify_pipeline.control.chart_checks import named_customers, named_products
 from cloudify_pipeline.control.glance import refused_as_read_only
-from cloudify_pipeline.control.opened import OpenConnection
+from cloudify_pipeline.control.health import Health, clock_facts, clock_problems, health_of
+from cloudify_pipeline.control.opened import GrantAccess, OpenConnection
+from cloudify_pipeline.control.planner import Planned
+from cloudify_pipeline.control.preflight import named_records
 from cloudify_pipeline.errors import RunStopped, SettingsError
-from cloudify_pipeline.ledgers.port import LedgerIdentity
+from cloudify_pipeline.ledgers.port import Ledger, LedgerIdentity
 from cloudify_pipeline.posting.endings import RecordKind
 from cloudify_pipeline.stripe_source.limits import is_loopback
 from cloudify_pipeline.stripe_source.metadata import NEEDED_RIGHTS, check_rights
@@ -62,6 +66,8 @@ class ConnectionReport:
     findings: tuple[Finding, ...]
     next_command: str
     install_link: str | None = None
+    points_to: Mapping[str, str] = field(default_factory=dict)
+    """Setting → number and name of what it points to in the ledger."""
 
     @property
     def mistaken(self) -> bool:
@@ -88,11 +94,11 @@ async def connect(opened: OpenConnection, *, rebind: bool = False, app_public_to
     stripe_findings: list[Finding] = []
     findings: list[Finding] = []
     if access is not None:
-        stripe, identity = await _stripe_so_far(opened, stripe_findings), None
-        words = f"{access.key} has no value: {access.grant!r}"
+        stripe, (identity, health) = await _stripe_so_far(opened, stripe_findings), (None, Health())
+        words = f"{access.key} has {_lacking(access)}: {access.grant!r}"
         findings.append(_finding("ledger", "error", "E-SETTINGS", words, grant.how_to_grant(opened.name, access)))
     else:
-        stripe, identity = await asyncio.gather(_stripe(opened, stripe_findings), _identify(opened, findings))
+        stripe, (identity, health) = await asyncio.gather(_stripe(opened, stripe_findings), _identify(opened, findings))
     findings = stripe_findings + findings
     bound = _bind(opened, identity, findings, rebind=rebind) if identity is not None else False
     _compare(opened, stripe, findings)
@@ -102,11 +108,12 @@ async def connect(opened: OpenConnection, *, rebind: bool = False, app_public_to
         connection=opened.name,
         status=status,
         stripe=Side(sides["stripe"], stripe),
-        ledger=Side(sides["ledger"], {**(_facts(identity) if identity else {}), **_books(opened)}),
+        ledger=Side(sides["ledger"], {**(_facts(identity) if identity else {}), **_told(health), **_books(opened)}),
         bound=bound,
         findings=tuple(findings),
         next_command=_next(opened, findings, identity),
         install_link=grant.link(opened.grant_access, app_public_token) if access or sides["ledger"] == "Expired" else None,
+        points_to={key: words for key, words in health.facts.items() if "." in key},
     )
 
 
@@ -127,6 +134,7 @@ async def _stripe(opened: OpenConnection, findings: list[Finding]) -> dict[str, 
     try:
         async with opened.stripe(hurry=True) as reader:
             rights = await check_rights(reader)
+            ahead = {"stripe": reader.ahead}
     except RunStopped as stopped:
         findings.append(_finding("stripe", "error", stopped.code, stopped.message))
         return facts
@@ -135,6 +143,8 @@ async def _stripe(opened: OpenConnection, findings: list[Finding]) -> dict[str, 
     facts |= {
         name: value for name, value in (("account", account.id), ("name", account.name), ("country", account.country)) if value
     }
+    facts |= clock_facts(ahead)
+    findings += [_finding("stripe", "warning", one.code, one.found) for one in clock_problems(ahead)]
     for right in rights.refused:
         words = f"the key may not read {right.resource}: {right.why}"
         findings.append(_finding("stripe", "error", "E-CONN-ROLE", words))
@@ -142,6 +152,14 @@ async def _stripe(opened: OpenConnection, findings: list[Finding]) -> dict[str, 
     if opened.may_write and writes and key.startswith("rk_"):
         facts["needs to write"] = f"{' and '.join(writes)} (a key does not tell whether it may)"
     return facts
+
+
+def _lacking(access: GrantAccess) -> str:
+    try:
+        access.grant.reveal(access.key)
+    except SettingsError as error:
+        return error.problems[0].found
+    return "a value"
 
 
 def _writes(opened: OpenConnection) -> list[str]:
@@ -154,13 +172,17 @@ def _writes(opened: OpenConnection) -> list[str]:
     return [right.resource for right in NEEDED_RIGHTS if right.access == "write" and wanted.get(right.resource, True)]
 
 
-async def _identify(opened: OpenConnection, findings: list[Finding]) -> LedgerIdentity | None:
+async def _identify(opened: OpenConnection, findings: list[Finding]) -> tuple[LedgerIdentity | None, Health]:
+    """Who the ledger is, and what the settings' numbers point to in it."""
+    identity, health = None, Health()
     try:
         async with opened.ledger(hurry=True) as ledger:
             identity = await ledger.identify()
+            health = await _health(opened, ledger, identity)
     except RunStopped as stopped:
         findings.append(_finding("ledger", "error", stopped.code, stopped.message))
-        return None
+    if identity is None:
+        return None, health
     severity: Severity = "error" if opened.may_write else "warning"
     whose = f"{identity.company} (agreement {identity.agreement})"
     refused = refused_as_read_only(opened.log, opened.name)
@@ -171,7 +193,31 @@ async def _identify(opened: OpenConnection, findings: list[Finding]) -> LedgerId
         words = f"{whose} refused the last write, on {refused:%Y-%m-%d %H:%M} UTC: its licence is read-only"
         remedy = f"{entry('E-CONN-READONLY').remedy} After that, cloudify sync {opened.name} shows whether it may write."
         findings.append(_finding("ledger", severity, "E-CONN-READONLY", words, remedy))
-    return identity
+    findings += [
+        _finding("ledger", "warning", one.code, one.found if one.key == "clock" else f"{one.key}: {one.found}", one.remedy)
+        for one in health.problems
+        if one.code != "E-CONN-READONLY"
+    ]
+    return identity, health
+
+
+async def _health(opened: OpenConnection, ledger: Ledger, identity: LedgerIdentity) -> Health:
+    chart = await ledger.chart()
+    return health_of(
+        opened,
+        identity,
+        chart,
+        now=opened.clock(),
+        customers=await named_records(ledger, "customers", named_customers(opened.settings)),
+        products=await named_records(ledger, "products", named_products(opened.settings)),
+        planned=Planned(),
+        ahead={"ledger": ledger.requests.ahead},
+    )
+
+
+def _told(health: Health) -> dict[str, str]:
+    """What health knows of the ledger beside its identity."""
+    return {name: words for name, words in health.facts.items() if name in {"accounting year", "clock of the ledger"}}
 
 
 def _bind(opened: OpenConnection, identity: LedgerIdentity, findings: list[Finding], *, rebind: bool) -> bool:
@@ -180,7 +226,12 @@ def _bind(opened: OpenConnection, identity: LedgerIdentity, findings: list[Findi
     before = opened.log.binding(opened.name)
     expected = pinned or (before["agreement"] if before else None)
     if expected is None or expected == identity.agreement:
-        if before is None:
+        currency = before["base_currency"] if before else None
+        if currency and currency != identity.base_currency and not rebind:
+            words = f"the base currency of agreement {identity.agreement} was {currency}, is {identity.base_currency}"
+            findings.append(_finding("ledger", "error", "E-CONN-CURRENCY", words))
+            return True
+        if before is None or currency != identity.base_currency:
             opened.log.bind(opened.name, identity, opened.clock())
         return True
     where = "by agreement_number in its file" if pinned else "since the first contact"

@@ -77,6 +77,14 @@ class DataFlow:
     kept: tuple[Kept, ...]
 
 
+_STATE = {
+    "ledger_status": "how the document of an invoice or payment ended",
+    "ledger_document": "the ledger document's kind and number",
+    "ledger_error": "the code and reason why it is held or failed",
+    "ledger_synced_at": "when that was written",
+}
+
+
 def data_flow(loaded: LoadedConnection, catalogues: Catalogues) -> DataFlow:
     """Where the data of a connection go. Reads the settings alone: neither side is called, nothing is opened."""
     settings, mappings = loaded.settings, loaded.mappings
@@ -192,7 +200,10 @@ def _documents_written(settings: ConnectionSettings) -> str:
 
 def _written_back(settings: ConnectionSettings) -> tuple[WrittenBack, ...]:
     number = settings.customers.number
-    if number.source != "ledger" or number.store_in is None:
-        return ()
-    what = "the number that the ledger gave a customer this software created"
-    return (WrittenBack(f"customer.{number.store_in}", what, "customers.number.store_in"),)
+    written: tuple[WrittenBack, ...] = ()
+    if number.source == "ledger" and number.store_in is not None:
+        what = "the number that the ledger gave a customer this software created"
+        written = (WrittenBack(f"customer.{number.store_in}", what, "customers.number.store_in"),)
+    if settings.invoices.write_back:
+        written += tuple(WrittenBack(f"metadata.{key}", what, "invoices.write_back") for key, what in _STATE.items())
+    return written

@@ -39,6 +39,19 @@ LOGGED: Mapping[str, tuple[str, bool]] = {
     "identities": ("which ledger number a Stripe id became, and the customer's or product's name at that time", True),
     "operations": ("every request to the ledger, its body to the byte, before it was sent", True),
     "attempts": ("when it was sent, what the ledger answered, and its words where it refused", True),
+    "audit": (
+        "the hash chain: each decision, intent and outcome with the row it made, and the hash of the entry before it",
+        True,
+    ),
+    "audit_heads": ("the last entry of each connection's chain", False),
+    "search_terms": ("what status --find finds a record by: ids, e-mail, ledger numbers", True),
+    "written_back": ("which state Stripe's metadata was told last, as a hash", False),
+    "chart_seen": ("what the configured numbers pointed to in the ledger at the last run", False),
+    "accepted": ("what somebody decided about a held document, and who", True),
+    "meant": ("what a replaced draft was last meant to say", True),
+    "alerts": ("what somebody is to be told of: cause, count, sums, and some records' numbers", False),
+    "alert_deliveries": ("which route was told of it, and when", True),
+    "hints": ("when Stripe's webhook last asked for a look", False),
     "records": ("each record's state: buyer's name, number, total, and the value that was found wrong where one was", True),
 }
 

@@ -13,7 +13,7 @@ from cloudify_pipeline.planning.rules import DueDocument, due
 from cloudify_pipeline.settings.models import ConnectionSettings
 from cloudify_pipeline.staging.reading import Candidate
 from cloudify_pipeline.staging.store import Staging
-from cloudify_pipeline.stripe_source.extract import EVENTS
+from cloudify_pipeline.stripe_objects import EVENTS
 
 BOOKS = ZoneInfo("Europe/Copenhagen")
 PERIOD = timedelta(hours=1)
@@ -67,7 +67,7 @@ def freshness(opened: OpenConnection) -> Freshness:
     try:
         with staging.reading():
             cursor = staging.cursor(EVENTS)
-            found = _oldest(staging, document_states(opened.log, opened.name), opened.settings)
+            found = oldest_due(staging, document_states(opened.log, opened.name), opened.settings)
     except RunStopped as busy:
         return Freshness(changed, upcoming, None, busy.message)
     read = None if cursor is None else datetime.fromtimestamp(int(cursor), UTC)
@@ -82,9 +82,9 @@ def next_sync(now: datetime) -> datetime:
     return (hour + PERIOD).astimezone(BOOKS)
 
 
-def _oldest(staging: Staging, states: Mapping[str, str], settings: ConnectionSettings) -> tuple[Record, datetime] | None:
-    """The record that became due first of those that wait, and when; of many thousands, among the first created."""
-    waiting = [one for one in staging.candidates() if states.get(one.id, "planned") in _WAITING]
+def oldest_due(staging: Staging, states: Mapping[str, str], settings: ConnectionSettings) -> tuple[Record, datetime] | None:
+    """The record that became due first of those that wait by `states`, and when; of many thousands, among the first created."""
+    waiting = staging.candidates(but=[stripe_id for stripe_id, state in states.items() if state not in _WAITING])
     best: tuple[Record, datetime] | None = None
     # The bound is for thousands of planned records that changed settings have made not due: they end nowhere early.
     for start in range(0, min(len(waiting), _LOOKED_AT), _PORTION):

@@ -2,29 +2,46 @@
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from decimal import Decimal
 from typing import Any
 
 from sqlalchemy import Select, func, select
 
 from cloudify_pipeline.posting.log import schema as t
 from cloudify_pipeline.posting.log.store import PostingLog
+from cloudify_pipeline.posting.log.terms import found
 
+LISTED = {
+    "stripe_id": "stripe_id", "stripe_number": "stripe_number", "kind": "ledger_kind", "state": "state",
+    "ledger_number": "number", "total": "total", "currency": "currency", "customer": "name", "error_code": "code",
+    "error": "message", "attempts": "attempts", "url": "url", "updated_at": "updated_at",
+}  # fmt: skip
+"""What `status` calls the columns of a record, in its order."""
 _ANSWERED = ("confirmed", "found", "refused")
 
 
-def newest_documents(log: PostingLog, connection: str, *, find: str | None, limit: int) -> tuple[list[dict[str, Any]], int]:
-    """The `limit` documents that changed last, and how many there are; `find` as in :meth:`PostingLog.records`."""
+def listed(
+    log: PostingLog, connection: str, *, find: str | None = None, limit: int | None = None
+) -> tuple[list[dict[str, Any]], int]:
+    """The documents as `status` lists them, those that changed last first, and how many there are without `limit`.
+
+    `find` as :func:`terms.found` has it. Amounts and instants are texts: nothing is read that would be written out again.
+    """
     c = t.records.c
-    wanted = [c.connection == connection, c.kind == "document"]
-    if find:
-        text = f"%{find}%"
-        wanted.append(c.stripe_id.ilike(text) | c.number.ilike(text) | c.stripe_number.ilike(text) | c.name.ilike(text))
-    newest = select(t.records).where(*wanted).order_by(c.updated_at.desc(), c.stripe_id).limit(limit)
     with log.engine.connect() as db:
-        found = db.scalar(select(func.count()).where(*wanted)) or 0
-        rows = db.execute(newest).mappings().all()
-    return [{**row, "updated_at": _aware(row["updated_at"]), "total": _decimal(row["total"])} for row in rows], found
+        wanted = [c.connection == connection, c.kind == "document"]
+        if find:
+            wanted.append(found(db, connection, "document", find))
+        query = (
+            select(*(c[column] for column in LISTED.values()))
+            .where(*wanted)
+            .order_by(c.updated_at.desc(), c.stripe_id)
+            .limit(limit)
+        )
+        rows = db.execute(query).all()
+        known = len(rows)
+        if limit is not None and known == limit:
+            known = db.scalar(select(func.count()).select_from(t.records).where(*wanted)) or 0
+    return [dict(zip(LISTED, (*row[:-1], _aware(row[-1]).isoformat()), strict=True)) for row in rows], known
 
 
 def document_states(log: PostingLog, connection: str) -> Mapping[str, str]:
@@ -71,7 +88,3 @@ def _of(connection: str, *columns: Any) -> Select[Any]:
 
 def _aware(value: datetime) -> datetime:
     return value if value.tzinfo else value.replace(tzinfo=UTC)
-
-
-def _decimal(text: str | None) -> Decimal | None:
-    return None if text is None else Decimal(text)

@@ -1,10 +1,12 @@
 """Staged invoices and payments with everything that planning joins to them, in portions."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from cloudify_pipeline.planning.records import ChargeRecord, InvoiceRecord, Record
 from cloudify_pipeline.staging.store import Staging
+
+T = TypeVar("T")
 
 PORTION = 500
 """Records that are in memory at one time."""
@@ -28,22 +30,31 @@ def priced(line: Mapping[str, Any]) -> Mapping[str, Any]:
     return (line.get("pricing") or {}).get("price_details") or {}
 
 
-def portions(ids: Sequence[str]) -> Iterator[Sequence[str]]:
+def portions(ids: Sequence[T]) -> Iterator[Sequence[T]]:
     """`ids` in pieces of :data:`PORTION`."""
     return (ids[start : start + PORTION] for start in range(0, len(ids), PORTION))
 
 
 def _portion(staging: Staging, ids: Sequence[str]) -> list[Record]:
-    invoices = staging.objects("invoice", [i for i in ids if not _is_charge(i)])
-    charges = staging.objects("charge", [i for i in ids if _is_charge(i)])
+    invoices = staging.objects("invoice", [i for i in ids if not is_charge(i)])
+    charges = staging.objects("charge", [i for i in ids if is_charge(i)])
     sent = staging.sent_at(list(invoices))
+    payments = staging.payments_of(list(invoices))
     customers = staging.objects("customer", _ids(o.get("customer") for o in (*invoices.values(), *charges.values())))
     details = [priced(line) for invoice in invoices.values() for line in lines_of(invoice)]
     products = staging.objects("product", _ids(one.get("product") for one in details))
     prices = staging.objects("price", _ids(one.get("price") for one in details))
     rates = staging.objects("tax_rate", None)
     found: dict[str, Record] = {
-        stripe_id: InvoiceRecord(i, customers.get(i.get("customer") or ""), products, prices, rates, sent.get(stripe_id))
+        stripe_id: InvoiceRecord(
+            i,
+            customers.get(i.get("customer") or ""),
+            products,
+            prices,
+            rates,
+            sent.get(stripe_id),
+            tuple(payments.get(stripe_id, ())),
+        )
         for stripe_id, i in invoices.items()
     }
     found |= {stripe_id: ChargeRecord(c, customers.get(c.get("customer") or "")) for stripe_id, c in charges.items()}
@@ -54,5 +65,6 @@ def _ids(values: Iterable[Any]) -> list[str]:
     return sorted({str(value) for value in values if value})
 
 
-def _is_charge(stripe_id: str) -> bool:
+def is_charge(stripe_id: str) -> bool:
+    """Whether an id is a payment's; all other documents are invoices."""
     return stripe_id.startswith(("ch_", "py_"))

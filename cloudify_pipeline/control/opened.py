@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from cloudify_pipeline.errors import NotAuthorised
 from cloudify_pipeline.ledgers.port import Ledger, LedgerIdentity
@@ -14,8 +14,11 @@ from cloudify_pipeline.settings.load import LoadedConnection
 from cloudify_pipeline.settings.models import ConnectionSettings
 from cloudify_pipeline.settings.secrets import Secret
 from cloudify_pipeline.staging.store import Staging
-from cloudify_pipeline.stripe_source.client import StripeReader
-from cloudify_pipeline.stripe_source.metadata import StripeWriter
+
+if TYPE_CHECKING:
+    # Loading Stripe's clients takes longer than the status of a hundred thousand documents.
+    from cloudify_pipeline.stripe_source.client import StripeReader
+    from cloudify_pipeline.stripe_source.metadata import StripeWriter
 
 Client_co = TypeVar("Client_co", covariant=True)
 
@@ -53,8 +56,8 @@ class OpenConnection:
     clock: Callable[[], datetime]
     pinned_agreement: str | None
     new_ledger: NewClient[Ledger]
-    new_stripe: NewClient[StripeReader]
-    new_stripe_writer: Callable[[], StripeWriter]
+    new_stripe: "NewClient[StripeReader]"
+    new_stripe_writer: "Callable[[], StripeWriter]"
     grant_access: GrantAccess | None = None
 
     @property
@@ -77,7 +80,7 @@ class OpenConnection:
             await ledger.close()
 
     @asynccontextmanager
-    async def stripe(self, *, hurry: bool = False) -> AsyncIterator[StripeReader]:
+    async def stripe(self, *, hurry: bool = False) -> "AsyncIterator[StripeReader]":
         """Stripe's reader for one step."""
         reader = self.new_stripe(hurry=hurry)
         try:

@@ -19,7 +19,7 @@ from cloudify_pipeline.planning.customers import customer_lookups, plan_customer
 from cloudify_pipeline.planning.documents import plan_document
 from cloudify_pipeline.planning.plans import Hold, PlannedCustomer, PlannedDocument, PlannedProduct, Skip, Subject
 from cloudify_pipeline.planning.products import distinct_numbers, plan_product, product_lookups
-from cloudify_pipeline.planning.records import ChargeRecord, InvoiceRecord
+from cloudify_pipeline.planning.records import ChargeRecord, InvoiceRecord, search_terms
 from cloudify_pipeline.planning.rules import DueDocument, due
 from cloudify_pipeline.posting.endings import SETTLED
 from cloudify_pipeline.posting.log.standing import posted_amounts
@@ -40,6 +40,8 @@ class Planned:
     """Invoices and charges that stand in the ledger and have not changed in Stripe since."""
     waiting: int = 0
     """Due documents over limits.max_documents_per_run; the next run takes them."""
+    numbered: dict[str, LedgerRecord] = field(default_factory=dict)
+    """Ledger products that were looked up by number: those of the settings among them."""
 
 
 async def plan_connection(opened: OpenConnection, ledger: Ledger, *, ids: Sequence[str] | None = None) -> Planned:
@@ -52,7 +54,6 @@ class _Planner:
         self._opened = opened
         self._ledger = ledger
         self._planned = Planned()
-        self._numbered: dict[str, LedgerRecord] = {}
         self._sources: dict[str, str] = {}
 
     async def plan(self, ids: Sequence[str] | None) -> Planned:
@@ -108,6 +109,10 @@ class _Planner:
         limit = self._opened.settings.limits.max_documents_per_run
         over = set([stripe_id for stripe_id in found if stripe_id not in standing][limit:])
         self._planned.waiting = len(over)
+        reason = f"one run posts {limit} documents (limits.max_documents_per_run); this one follows in a later run"
+        for record in self._records(list(over)):
+            later = Skip(record.stripe_id, "E-LIMIT", reason)
+            self._planned.documents[record.stripe_id] = self._about(later, record)
         return {stripe_id: decision for stripe_id, decision in found.items() if stripe_id not in over}
 
     def _hold(self, record: Record, problem: Problem) -> None:
@@ -195,7 +200,7 @@ class _Planner:
             if stripe_id in known:
                 wanted.append(Lookup("number", str(known[stripe_id].number)))
         candidates = await self._ledger.products(list(dict.fromkeys(wanted))) if wanted else {}
-        self._numbered = {
+        self._planned.numbered = {
             lookup.value: records[0] for lookup, records in candidates.items() if lookup.field == "number" and records
         }
         plans: dict[str, PlannedProduct | Hold] = {}
@@ -237,11 +242,11 @@ class _Planner:
                 chart=chart,
                 customer=self._planned.customers.get(customer_id) if customer_id else None,
                 products=self._planned.products,
-                numbered=self._numbered,
+                numbered=self._planned.numbered,
             )
             source = self._sources.get(record.stripe_id, "")
             if isinstance(plan, PlannedDocument):
-                self._planned.documents[record.stripe_id] = replace(plan, source_hash=source)
+                self._planned.documents[record.stripe_id] = replace(plan, source_hash=source, terms=search_terms(record))
             else:
                 self._planned.documents[record.stripe_id] = replace(plan, subject=_subject(record), source_hash=source)
 
@@ -268,7 +273,7 @@ def _stamped(plan: PartyPlan, hashes: Mapping[str, str]) -> PartyPlan:
 def _subject(record: Record) -> Subject:
     source = record.invoice if isinstance(record, InvoiceRecord) else record.as_invoice()
     name = source.get("customer_name") or (record.customer or {}).get("name") or source.get("customer_email")
-    return Subject(record.number, name, record.total, record.currency)
+    return Subject(record.number, name, record.total, record.currency, search_terms(record))
 
 
 def _by_number(candidates: Candidates, number: str) -> LedgerRecord | None:

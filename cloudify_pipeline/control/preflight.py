@@ -7,8 +7,9 @@ from typing import Any
 
 from cloudify_pipeline.accounting.parties import LedgerRecord, Lookup
 from cloudify_pipeline.control.causes import Cause, add, causes, stripe_total
-from cloudify_pipeline.control.chart_checks import Checked, check_chart, named_customers, named_products
+from cloudify_pipeline.control.chart_checks import Checked, named_customers, named_products
 from cloudify_pipeline.control.filled import Filled, filled
+from cloudify_pipeline.control.health import health_of, stop_at_other_books
 from cloudify_pipeline.control.opened import OpenConnection, check_books
 from cloudify_pipeline.control.planner import Planned, plan_connection
 from cloudify_pipeline.control.preview import fill
@@ -30,9 +31,13 @@ class NeverSent:
 
 @dataclass(frozen=True, slots=True)
 class Preflight:
-    """What stands against a sync. `findings` are about the settings, `problems` about records, grouped by cause."""
+    """What stands against a sync. `findings` are about the settings, `problems` about records, grouped by cause.
+
+    `facts` are whose books these are and what the configured numbers point to.
+    """
 
     connection: str
+    facts: Mapping[str, str]
     findings: tuple[Checked, ...]
     filled: tuple[Filled, ...]
     problems: tuple[Cause, ...]
@@ -54,18 +59,28 @@ async def check(opened: OpenConnection) -> Preflight:
     """
     await fill(opened)
     async with opened.ledger() as ledger:
-        await check_books(opened, ledger)
+        identity = await check_books(opened, ledger)
+        stop_at_other_books(opened, identity)
         chart = await ledger.chart()
-        customers = await _named(ledger, "customers", named_customers(opened.settings))
-        products = await _named(ledger, "products", named_products(opened.settings))
+        customers = await named_records(ledger, "customers", named_customers(opened.settings))
+        products = await named_records(ledger, "products", named_products(opened.settings))
         planned = await plan_connection(opened, ledger)
-    findings = check_chart(
-        opened.settings, chart, customers, products, planned, currencies=_currencies(opened), now=opened.clock()
+    health = health_of(
+        opened,
+        identity,
+        chart,
+        now=opened.clock(),
+        customers=customers,
+        products=products,
+        planned=planned,
+        ahead={"ledger": ledger.requests.ahead},
+        currencies=_currencies(opened),
     )
     never_sent = _never_sent(opened, planned)
     return Preflight(
         connection=opened.name,
-        findings=(*findings, *_loading(opened), *_rare_matches(opened, planned), *_trigger(never_sent)),
+        facts=health.facts,
+        findings=(*health.problems, *_loading(opened), *_rare_matches(opened, planned), *_trigger(never_sent)),
         filled=filled(opened, planned),
         problems=causes(opened, planned),
         never_sent=never_sent,
@@ -79,7 +94,7 @@ async def check(opened: OpenConnection) -> Preflight:
     )
 
 
-async def _named(ledger: Ledger, kind: str, numbers: Mapping[str, str]) -> dict[str, LedgerRecord | None]:
+async def named_records(ledger: Ledger, kind: str, numbers: Mapping[str, str]) -> dict[str, LedgerRecord | None]:
     """The ledger's records that the settings name, by setting; None where there is none."""
     lookups = {key: Lookup("number", number) for key, number in numbers.items()}
     wanted = list(dict.fromkeys(lookups.values()))

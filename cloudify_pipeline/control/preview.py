@@ -13,9 +13,20 @@ from cloudify_pipeline.control.causes import Cause, causes
 from cloudify_pipeline.control.opened import OpenConnection, check_books
 from cloudify_pipeline.control.planner import Planned, plan_connection
 from cloudify_pipeline.control.sync import stage
+from cloudify_pipeline.errors import Problem
 from cloudify_pipeline.ledgers.port import CustomerWrite, Ledger, ProductWrite, Write
 from cloudify_pipeline.planning.plans import Hold, PlannedCustomer, PlannedDocument, PlannedProduct, Skip
+from cloudify_pipeline.posting.drafts import Numbers, replacement
+from cloudify_pipeline.posting.log.persons import linked, words
 from cloudify_pipeline.posting.log.store import Identity
+from cloudify_pipeline.posting.standing import ACCEPTED
+from cloudify_pipeline.posting.twins import hand_made, twin_problem
+
+_DOES = {
+    "create_document": "create the draft",
+    "update_document": "replace the draft",
+    "book_document": "book it",
+}
 
 _UNKNOWN = (111_111_111, 222_222_222)
 """Two numbers that differ in every digit: where the bodies made with them differ stands a number nobody knows yet."""
@@ -34,7 +45,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class PreviewedDocument:
-    """One document that would be created; amounts in its currency. `stands`: it is in the ledger already, nothing is sent."""
+    """One document that is due; amounts in its currency. `stands`: what is in the ledger already; `does`: what would be done."""
 
     stripe_id: str
     stripe_number: str | None
@@ -48,6 +59,7 @@ class PreviewedDocument:
     gross: Decimal
     stripe_total: Decimal
     stands: str | None
+    does: str
     requests: tuple[Request, ...]
 
 
@@ -117,7 +129,8 @@ class _Previewer:
         standing = self._opened.log.identities(self._opened.name, "document", [plan.stripe_id for plan in chosen])
         if sample is not None:
             chosen = chosen[-sample:] if sample else []
-        documents = [self._document(plan, standing.get(plan.stripe_id)) for plan in chosen]
+        twins = await self._twins([plan for plan in chosen if plan.stripe_id not in standing])
+        documents = [await self._document(plan, standing.get(plan.stripe_id)) for plan in chosen if plan.stripe_id not in twins]
         needed = None if sample is None else _parties(chosen)
         customers = [await self._customer(p) for p in self._customers() if needed is None or p.stripe_id in needed]
         products = [await self._product(p) for p in self._products() if needed is None or p.stripe_id in needed]
@@ -128,10 +141,10 @@ class _Previewer:
             customers=tuple(customers),
             products=tuple(products),
             documents=tuple(documents),
-            problems=causes(self._opened, self._planned),
+            problems=causes(self._opened, self._planned, twins.values()),
             counts={
-                "planned": sum(isinstance(plan, PlannedDocument) for plan in plans),
-                "held": sum(isinstance(plan, Hold) for plan in plans),
+                "planned": sum(isinstance(plan, PlannedDocument) for plan in plans) - len(twins),
+                "held": sum(isinstance(plan, Hold) for plan in plans) + len(twins),
                 "skipped": skipped,
                 "already in the ledger": self._planned.settled,
                 "waiting": self._planned.waiting,
@@ -147,9 +160,25 @@ class _Previewer:
     def _products(self) -> list[PlannedProduct]:
         return [plan for plan in self._planned.products.values() if isinstance(plan, PlannedProduct)]
 
-    def _document(self, plan: PlannedDocument, standing: Identity | None) -> PreviewedDocument:
+    async def _twins(self, plans: Sequence[PlannedDocument]) -> dict[str, Hold]:
+        """The documents that a run would hold because somebody seems to have entered them by hand."""
+        numbers = {plan.stripe_id: plan.document.customer.number or self._customer_number(plan) for plan in plans}
+        asked = [(plan.document, number) for plan in plans if (number := numbers[plan.stripe_id]) is not None]
+        found = await hand_made(self._ledger, asked)
+        said = words(self._opened.log, self._opened.name, list(found))
+        taken = linked(self._opened.log, self._opened.name)
+        holds = {}
+        for document, _ in asked:
+            stripe_id = document.stripe_id
+            twins = [one for one in found.get(stripe_id, ()) if taken.get((one.kind, str(one.number)), stripe_id) == stripe_id]
+            if twins and not said.get(stripe_id):
+                holds[stripe_id] = Hold(stripe_id, twin_problem(document, twins))
+        return holds
+
+    async def _document(self, plan: PlannedDocument, standing: Identity | None) -> PreviewedDocument:
         document = plan.document
         stands = f"{(standing.ledger_kind or '').replace('_', ' ')} {standing.number}".strip() if standing else None
+        requests = tuple(self._document_requests(plan)) if standing is None else await self._standing_requests(plan, standing)
         return PreviewedDocument(
             stripe_id=document.stripe_id,
             stripe_number=document.stripe_number,
@@ -163,14 +192,34 @@ class _Previewer:
             gross=document.predicted.gross,
             stripe_total=document.stripe_total,
             stands=stands,
-            requests=() if stands else tuple(self._document_requests(plan)),
+            does=" and ".join(_DOES[one.operation] for one in requests) or "nothing: it stands as it should",
+            requests=requests,
         )
+
+    async def _standing_requests(self, plan: PlannedDocument, standing: Identity) -> tuple[Request, ...]:
+        """What a run would send for a document that stands: the replacement of its draft, and its booking."""
+        document = plan.document
+        stored = await self._ledger.document(standing.ledger_kind or "draft_invoice", standing.number)
+        if stored is None or stored.kind == "booked_invoice" or standing.how == ACCEPTED:
+            return ()
+        identities = self._opened.log.identities
+        numbers = Numbers(identities(self._opened.name, "customer"), identities(self._opened.name, "product"))
+        prepared = await replacement(
+            document, stored, numbers, ledger=self._ledger, log=self._opened.log, connection=self._opened.name
+        )
+        if isinstance(prepared, Problem):
+            return ()
+        requests = [] if prepared.write is None else [_request(prepared.write, prepared.write, "")]
+        if document.kind == "booked_invoice":
+            book = self._ledger.book_document(stored.number, key=document.key, send_by=document.send_by)
+            requests.append(_request(book, book, ""))
+        return tuple(requests)
 
     def _document_requests(self, plan: PlannedDocument) -> list[Request]:
         document = plan.document
         products = {p.stripe_id: p.number for p in self._products()}
         stripe_id = document.customer.stripe_id or ""
-        number = document.customer.number or self._customer_number(stripe_id)
+        number = document.customer.number or self._customer_number(plan)
         drafts = [self._ledger.create_document(document, number or unknown, products) for unknown in _UNKNOWN]
         requests = [_request(drafts[0], drafts[1], f"number given at creation of {stripe_id}")]
         if document.kind == "booked_invoice":
@@ -178,8 +227,8 @@ class _Previewer:
             requests.append(_request(books[0], books[1], "number given to the draft"))
         return requests
 
-    def _customer_number(self, stripe_id: str) -> Number | None:
-        planned = self._planned.customers.get(stripe_id)
+    def _customer_number(self, plan: PlannedDocument) -> Number | None:
+        planned = self._planned.customers.get(plan.document.customer.stripe_id or "")
         return planned.number if isinstance(planned, PlannedCustomer) else None
 
     async def _customer(self, plan: PlannedCustomer) -> PreviewedParty:

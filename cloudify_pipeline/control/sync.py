@@ -5,12 +5,14 @@ Each step stands alone: it opens its clients, reads what the step before left in
 
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from cloudify_pipeline.catalogue import entry
+from cloudify_pipeline.control.health import Health, check_health
 from cloudify_pipeline.control.opened import OpenConnection, check_books
 from cloudify_pipeline.control.planner import Planned, plan_connection
+from cloudify_pipeline.errors import Problem
 from cloudify_pipeline.planning.plans import (
     Hold,
     Plan,
@@ -22,12 +24,13 @@ from cloudify_pipeline.planning.plans import (
     load,
     revision,
 )
-from cloudify_pipeline.posting.documents import post_documents, relink
+from cloudify_pipeline.posting.documents import Portion, post_documents
 from cloudify_pipeline.posting.endings import Ending, RecordKind, undone
 from cloudify_pipeline.posting.log.commits import GroupCommit
 from cloudify_pipeline.posting.log.lease import held
 from cloudify_pipeline.posting.parties import post_customers, post_products
 from cloudify_pipeline.posting.protocol import Executor
+from cloudify_pipeline.posting.standing import relink
 from cloudify_pipeline.staging.writing import PlanRow
 from cloudify_pipeline.stripe_source.extract import ExtractReport, extract
 
@@ -54,15 +57,16 @@ async def stage(
         return await extract(reader, opened.staging, now=opened.clock(), since=since, ids=ids, progress=progress)
 
 
-async def plan(opened: OpenConnection, *, ids: Sequence[str] | None = None) -> Planned:
-    """Plan what is due and keep the plans in staging for the posting steps."""
+async def plan(opened: OpenConnection, *, ids: Sequence[str] | None = None) -> tuple[Planned, Health]:
+    """Plan what is due and keep the plans in staging for the posting steps; says how the connection is, too."""
     async with opened.ledger() as ledger:
-        await check_books(opened, ledger)
+        identity = await check_books(opened, ledger)
         planned = await plan_connection(opened, ledger, ids=ids)
+        health = await check_health(opened, ledger, identity, now=opened.clock(), planned=planned, products=planned.numbered)
     opened.staging.replace_plans("plan_customers", _rows(planned.customers.values()), only=None)
     opened.staging.replace_plans("plan_products", _rows(planned.products.values()), only=None)
     opened.staging.replace_plans("plan_documents", _rows(planned.documents.values()), only=None)
-    return planned
+    return planned, health
 
 
 async def post_planned_customers(opened: OpenConnection, run_id: str, *, ids: Sequence[str] | None = None) -> Stepped:
@@ -78,7 +82,7 @@ async def post_planned_customers(opened: OpenConnection, run_id: str, *, ids: Se
         endings = await post_customers(executor, now_due)
         opened.log.record(opened.name, endings, run_id=run_id, now=opened.clock())
         await _store_numbers(opened)
-        return _stepped(executor, [*endings, *_only_planned(opened, "customer", later, run_id)])
+        return _stepped(executor, [*endings, *_over_limit(opened, later, run_id)])
 
 
 async def post_planned_products(opened: OpenConnection, run_id: str, *, ids: Sequence[str] | None = None) -> Stepped:
@@ -93,13 +97,22 @@ async def post_planned_products(opened: OpenConnection, run_id: str, *, ids: Seq
 
 
 async def post_planned_documents(
-    opened: OpenConnection, run_id: str, *, ids: Sequence[str] | None = None, progress: Progress | None = None
+    opened: OpenConnection,
+    run_id: str,
+    *,
+    ids: Sequence[str] | None = None,
+    progress: Progress | None = None,
+    again: bool = False,
 ) -> Stepped:
-    """Bring the planned documents into the ledger; held and skipped ones get their reason in the log."""
+    """Bring the planned documents into the ledger; held and skipped ones get their reason in the log.
+
+    `again`: a person asked for just these, so that what is in quarantine is tried once more.
+    """
     plans = [plan for plan in _plans(opened, "plan_documents", ids) if isinstance(plan, PlannedDocument | Hold | Skip)]
     if not opened.may_write:
         return Stepped(_only_planned(opened, "document", plans, run_id))
-    planned = [plan.document for plan in plans if isinstance(plan, PlannedDocument)]
+    planned = [plan for plan in plans if isinstance(plan, PlannedDocument)]
+    how = Portion(opened.settings.limits.quarantine_after, again)
     async with _executor(opened, run_id) as executor:
         if planned:
             # Terms and layouts decide what a document's body holds.
@@ -109,7 +122,7 @@ async def post_planned_documents(
             await relink(executor, planned)
         endings: list[Ending] = []
         for start in range(0, len(plans), PORTION):
-            endings += await post_documents(executor, plans[start : start + PORTION], progress=progress)
+            endings += await post_documents(executor, plans[start : start + PORTION], progress=progress, portion=how)
         return _stepped(executor, endings)
 
 
@@ -171,6 +184,14 @@ def _only_planned(opened: OpenConnection, kind: RecordKind, plans: Sequence[Plan
     return endings
 
 
+def _over_limit(opened: OpenConnection, plans: Sequence[Plan], run_id: str) -> list[Ending]:
+    limit = opened.settings.limits.max_new_customers_per_run
+    reason = f"one run creates {limit} customers (limits.max_new_customers_per_run); this one follows in a later run"
+    endings = [replace(_planned_ending("customer", plan), problem=Problem("E-LIMIT", reason)) for plan in plans]
+    opened.log.record(opened.name, endings, run_id=run_id, now=opened.clock())
+    return endings
+
+
 def _planned_ending(kind: RecordKind, plan: Plan) -> Ending:
     if isinstance(plan, Hold | Skip):
         return undone(kind, plan)
@@ -185,6 +206,7 @@ def _planned_ending(kind: RecordKind, plan: Plan) -> Ending:
             stripe_number=document.stripe_number,
             name=str(document.fields.get("recipient.name", "")) or None,
             revision=revision(plan),
+            terms=plan.terms,
         )
     return Ending(kind, plan.stripe_id, "planned", number=plan.number, name=plan.name, revision=revision(plan))
 

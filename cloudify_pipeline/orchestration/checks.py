@@ -5,6 +5,8 @@ from collections import Counter
 
 import dagster as dg
 
+from cloudify_pipeline.control.completeness import missing
+from cloudify_pipeline.control.unmapped import alert_unmapped, unmapped_refusals
 from cloudify_pipeline.orchestration.partitions import connections
 from cloudify_pipeline.orchestration.resources import RunScope
 from cloudify_pipeline.orchestration.words import reasons_table
@@ -55,4 +57,34 @@ def nothing_held_or_failed(context: dg.AssetCheckExecutionContext, scope: RunSco
     )
 
 
-checks = [stripe_amounts_add_up, totals_agree, nothing_held_or_failed]
+@dg.asset_check(asset=dg.AssetKey(["ledger", "documents"]), partitions_def=connections)
+def no_unmapped_refusals(context: dg.AssetCheckExecutionContext, scope: RunScope) -> dg.AssetCheckResult:
+    """No record waits for a refusal whose words are not in the error catalogue; those of the last thirty days are counted."""
+    with scope.opened(context.partition_key) as opened:
+        refusals = unmapped_refusals(opened)
+        alert_unmapped(opened, refusals)
+    lines = [f"- {one.raw_code}: {one.count} ×, request {one.request_id or 'unknown'}" for one in refusals]
+    return dg.AssetCheckResult(
+        passed=not any(one.waiting for one in refusals),
+        severity=dg.AssetCheckSeverity.WARN,
+        metadata={
+            "refusals in thirty days": sum(one.count for one in refusals),
+            "records that wait": sum(one.waiting for one in refusals),
+            "which": dg.MetadataValue.md("\n".join(lines) or "None."),
+        },
+    )
+
+
+@dg.asset_check(asset=dg.AssetKey(["ledger", "documents"]), partitions_def=connections)
+def every_due_document_has_an_ending(context: dg.AssetCheckExecutionContext, scope: RunScope) -> dg.AssetCheckResult:
+    """Every invoice and payment that is due is in the ledger, held, skipped, failed or waiting: none is lost on the way."""
+    with scope.opened(context.partition_key) as opened:
+        lost = missing(opened, scope.invoice_ids or None)
+    return dg.AssetCheckResult(
+        passed=not lost,
+        severity=dg.AssetCheckSeverity.ERROR,
+        metadata={"missing": len(lost), "which": dg.MetadataValue.md("\n".join(f"- {one}" for one in lost[:50]) or "None.")},
+    )
+
+
+checks = [stripe_amounts_add_up, totals_agree, nothing_held_or_failed, every_due_document_has_an_ending, no_unmapped_refusals]

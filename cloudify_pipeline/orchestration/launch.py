@@ -3,10 +3,9 @@
 from dataclasses import dataclass
 from typing import Any
 
-import dagster as dg
-
 from cloudify_pipeline.control.outcome import FailedStep
 from cloudify_pipeline.definitions import defs
+from cloudify_pipeline.orchestration.failures import failed_step
 from cloudify_pipeline.orchestration.instance import instance
 
 
@@ -28,18 +27,5 @@ def run_job(job: str, connection: str, *, scope: dict[str, Any] | None = None, l
         result = defs.resolve_job_def(job).execute_in_process(
             run_config=config, partition_key=connection, instance=recorded, raise_on_error=False
         )
-        failures = tuple(_reason(event) for event in result.all_events if event.is_step_failure)
+        failures = tuple(failed_step(event) for event in result.all_events if event.is_step_failure)
     return Launched(result.run_id, result.success, failures)
-
-
-def _reason(event: dg.DagsterEvent) -> FailedStep:
-    data = event.step_failure_data
-    step = str(event.step_key)
-    failure = data.user_failure_data
-    if failure is not None:
-        words = {name: str(value.value) for name, value in failure.metadata.items()}
-        return FailedStep(step, words.get("code", "E-SERVER"), words.get("what happened") or failure.description or "failed")
-    error = data.error
-    while error is not None and error.cause is not None:
-        error = error.cause
-    return FailedStep(step, "E-INTERNAL", (error.message if error else "failed").strip())

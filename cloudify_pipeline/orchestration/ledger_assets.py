@@ -17,23 +17,24 @@ from cloudify_pipeline.control.sync import (
     settle,
     unreached,
 )
+from cloudify_pipeline.control.write_back import write_back
 from cloudify_pipeline.orchestration.partitions import connections
-from cloudify_pipeline.orchestration.resources import RunScope
+from cloudify_pipeline.orchestration.resources import REPLAY, RunScope
 from cloudify_pipeline.orchestration.words import counts, documents_table, reasons_table, sums
 from cloudify_pipeline.posting.endings import Ending, RecordKind
 
-Step = Callable[[OpenConnection, str, Sequence[str]], Coroutine[Any, Any, Stepped]]
+Step = Callable[[OpenConnection, dg.OpExecutionContext, Sequence[str]], Coroutine[Any, Any, Stepped]]
 
 
-async def _customers(opened: OpenConnection, run_id: str, ids: Sequence[str]) -> Stepped:
-    return await post_planned_customers(opened, run_id, ids=ids)
+async def _customers(opened: OpenConnection, context: dg.OpExecutionContext, ids: Sequence[str]) -> Stepped:
+    return await post_planned_customers(opened, context.run_id, ids=ids)
 
 
-async def _products(opened: OpenConnection, run_id: str, ids: Sequence[str]) -> Stepped:
-    return await post_planned_products(opened, run_id, ids=ids)
+async def _products(opened: OpenConnection, context: dg.OpExecutionContext, ids: Sequence[str]) -> Stepped:
+    return await post_planned_products(opened, context.run_id, ids=ids)
 
 
-async def _documents(opened: OpenConnection, run_id: str, ids: Sequence[str]) -> Stepped:
+async def _documents(opened: OpenConnection, context: dg.OpExecutionContext, ids: Sequence[str]) -> Stepped:
     done = 0
 
     def progress(_: Ending) -> None:
@@ -41,7 +42,8 @@ async def _documents(opened: OpenConnection, run_id: str, ids: Sequence[str]) ->
         done += 1
         tell("posting documents", done, len(ids))
 
-    return await post_planned_documents(opened, run_id, ids=ids, progress=progress)
+    again = context.job_name == REPLAY
+    return await post_planned_documents(opened, context.run_id, ids=ids, progress=progress, again=again)
 
 
 def _ledger_asset(name: str, kind: RecordKind, step: Step, after: Sequence[dg.AssetKey], text: str) -> dg.AssetsDefinition:
@@ -56,7 +58,7 @@ def _ledger_asset(name: str, kind: RecordKind, step: Step, after: Sequence[dg.As
     def post(context: dg.OpExecutionContext, scope: RunScope, ids: list[str]) -> dict[str, Any]:
         started = monotonic()
         with scope.opened(context.partition_key) as opened:
-            stepped = asyncio.run(step(opened, context.run_id, ids))
+            stepped = asyncio.run(step(opened, context, ids))
         return {
             "ids": ids,
             "made": sum(ending.made for ending in stepped.endings),
@@ -135,24 +137,24 @@ ledger_documents = _ledger_asset(
     deps=[ledger_customers, ledger_products, ledger_documents],
 )
 def ledger_settled(context: dg.AssetExecutionContext, scope: RunScope) -> dg.MaterializeResult:
-    """One more try for what could not be reached.
+    """One more try for what could not be reached; then Stripe is told where each document stands.
 
     Red when something remains: the reason names each record. Everything else of the run stands; *re-execute from
     failure* runs just this.
     """
     with scope.opened(context.partition_key) as opened:
         stepped = asyncio.run(settle(opened, context.run.run_id))
+        told = asyncio.run(write_back(opened, [row.stripe_id for row in opened.staging.plans("plan_documents")]))
     remaining = unreached(stepped.endings)
+    facts: dict[str, Any] = {
+        "tried again": len(stepped.endings),
+        "not reached": len(remaining),
+        "states written to Stripe": told.written,
+        "left for the next run": told.left,
+        "problems in Stripe": "; ".join(str(problem) for problem in told.problems[:10]) or "none",
+    }
     if remaining:
         names = ", ".join(f"{ending.stripe_id} ({ending.problem})" for ending in remaining[:10])
-        raise dg.Failure(
-            description=f"{len(remaining)} records could not be reached: {names}",
-            metadata={
-                "code": "E-SERVER",
-                "what happened": f"{len(remaining)} records could not be reached: {names}",
-                "not reached": len(remaining),
-                "tried again": len(stepped.endings),
-            },
-            allow_retries=False,
-        )
-    return dg.MaterializeResult(metadata={"tried again": len(stepped.endings), "not reached": 0})
+        what = f"{len(remaining)} records could not be reached: {names}"
+        raise dg.Failure(description=what, metadata={"code": "E-SERVER", "what happened": what, **facts}, allow_retries=False)
+    return dg.MaterializeResult(metadata=facts)

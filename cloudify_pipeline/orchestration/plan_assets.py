@@ -9,6 +9,7 @@ import dagster as dg
 
 from cloudify_pipeline.accounting.money import format_money
 from cloudify_pipeline.catalogue import entry
+from cloudify_pipeline.control.health import Health
 from cloudify_pipeline.control.planner import Planned
 from cloudify_pipeline.control.sync import plan
 from cloudify_pipeline.orchestration.partitions import connections
@@ -48,7 +49,7 @@ def plan_assets(context: dg.AssetExecutionContext, scope: RunScope) -> Iterator[
     """Decides what is due, against the ledger as it is now; sends nothing."""
     started = monotonic()
     with scope.opened(context.partition_key) as opened:
-        planned = asyncio.run(plan(opened, ids=scope.invoice_ids or None))
+        planned, health = asyncio.run(plan(opened, ids=scope.records(opened, context.job_name)))
     groups: dict[str, Mapping[str, Plan]] = {
         "customers": planned.customers,
         "products": planned.products,
@@ -61,6 +62,7 @@ def plan_assets(context: dg.AssetExecutionContext, scope: RunScope) -> Iterator[
                 **dict(sorted(Counter(map(_ending, plans.values())).items())),
                 "problems": _problems(plans),
                 **(_document_facts(planned) if name == "documents" else {}),
+                **(_health_facts(health) if name == "documents" else {}),
                 "seconds": round(monotonic() - started, 1),
             },
         )
@@ -83,6 +85,11 @@ def _document_facts(planned: Planned) -> dict[str, dg.MetadataValue | int | str]
         "planned totals": sums(rows, ("planned",)),
         "documents": dg.MetadataValue.md("\n".join(lines) if documents else "Nothing is due."),
     }
+
+
+def _health_facts(health: Health) -> dict[str, dg.MetadataValue | str]:
+    warnings = "\n".join(f"- {line}" for line in health.lines) or "None."
+    return {"connection warnings": dg.MetadataValue.md(warnings), **{f"connection: {k}": v for k, v in health.facts.items()}}
 
 
 def _problems(plans: Mapping[str, Plan]) -> dg.MarkdownMetadataValue:

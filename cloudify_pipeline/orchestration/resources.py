@@ -9,7 +9,11 @@ from pydantic import Field
 from cloudify_pipeline.catalogue import entry
 from cloudify_pipeline.connection import open_connection
 from cloudify_pipeline.control.opened import OpenConnection
+from cloudify_pipeline.control.replay import Selection, selected
 from cloudify_pipeline.errors import PipelineError
+
+REPLAY = "replay"
+"""The job that needs to be told what to try again."""
 
 
 class RunScope(dg.ConfigurableResource):
@@ -18,9 +22,36 @@ class RunScope(dg.ConfigurableResource):
     invoice_ids: list[str] = Field(
         default_factory=list, description="Only these Stripe invoices and charges (in_…, ch_…). Empty: everything due."
     )
+    ledger_numbers: list[str] = Field(default_factory=list, description="Replay: the documents with these numbers in the ledger.")
+    failed: bool = Field(default=False, description="Replay: every document that is failed or held.")
+    error_code: str | None = Field(default=None, description="Replay: every record whose reason has this code, as in E-VAT-ZONE.")
+    changed_since: str | None = Field(
+        default=None, description="Replay: documents whose state last changed at or after this time (YYYY-MM-DD or with a time)."
+    )
+    changed_until: str | None = Field(default=None, description="Replay: and before this time.")
+    revision: str | None = Field(default=None, description="Replay: documents that were planned as this revision.")
+    everything: bool = Field(default=False, description="Replay: every document. What stands in the ledger is left as it is.")
     since: str | None = Field(
         default=None, description="First run only: read Stripe from this day on (YYYY-MM-DD). Empty: from the beginning."
     )
+
+    def records(self, opened: OpenConnection, job: str) -> list[str] | None:
+        """The documents that this run of `job` is about; None: everything that is due.
+
+        Raises:
+            SettingsError: a replay that does not say what to replay.
+        """
+        chosen = Selection(
+            invoice_ids=tuple(self.invoice_ids),
+            ledger_numbers=tuple(self.ledger_numbers),
+            failed=self.failed,
+            error_code=self.error_code,
+            revision=self.revision,
+            changed_since=self.changed_since,
+            changed_until=self.changed_until,
+            everything=self.everything,
+        )
+        return None if chosen.empty and job != REPLAY else selected(opened, chosen)
 
     @contextmanager
     def opened(self, connection: str) -> Iterator[OpenConnection]:

@@ -10,6 +10,7 @@ import dagster as dg
 
 from cloudify_pipeline.accounting.money import format_money
 from cloudify_pipeline.control.progress import tell
+from cloudify_pipeline.control.replay import to_fetch
 from cloudify_pipeline.control.sync import stage
 from cloudify_pipeline.orchestration.partitions import connections
 from cloudify_pipeline.orchestration.resources import RunScope
@@ -73,9 +74,8 @@ def stripe_assets(context: dg.AssetExecutionContext, scope: RunScope) -> Iterato
     with scope.opened(context.partition_key) as opened:
         started = monotonic()
         since = datetime.fromisoformat(scope.since).replace(tzinfo=COPENHAGEN).astimezone(UTC) if scope.since else None
-        report = asyncio.run(
-            stage(opened, since=since, ids=scope.invoice_ids, progress=lambda kind, done: tell(f"reading {kind}s", done))
-        )
+        ids = to_fetch(scope.records(opened, context.job_name) or ())
+        report = asyncio.run(stage(opened, since=since, ids=ids, progress=lambda kind, done: tell(f"reading {kind}s", done)))
         context.log.info(f"read Stripe in {monotonic() - started:.1f} s with {report.requests} requests")
         for name, kind in _KINDS.items():
             summary = opened.staging.summary(kind)

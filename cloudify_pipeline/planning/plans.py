@@ -5,7 +5,7 @@ Plain values: planning the same inputs twice gives equal objects, equal bytes (:
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any, Literal
 
@@ -37,6 +37,8 @@ class Subject:
     name: str | None
     total: Decimal
     currency: str
+    terms: tuple[str, ...] = ()
+    """As :attr:`PlannedDocument.terms`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,7 @@ class Hold:
     problem: Problem
     evidence: tuple[Evidence, ...] = ()
     subject: Subject | None = None
+    source_hash: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +61,7 @@ class Skip:
     reason: str
     evidence: tuple[Evidence, ...] = ()
     subject: Subject | None = None
+    source_hash: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +116,10 @@ class PlannedDocument:
     rule: str
     lineage: tuple[Lineage, ...] = ()
     evidence: tuple[Evidence, ...] = ()
+    source_hash: str = ""
+    """The staged Stripe object this was planned from; another one means that Stripe changed it."""
+    terms: tuple[str, ...] = ()
+    """What else it is found by: ids and e-mails that Stripe joins to it. No part of what stands in the ledger."""
 
     @property
     def stripe_id(self) -> str:
@@ -122,6 +130,7 @@ class PlannedDocument:
 Plan = PlannedCustomer | PlannedProduct | PlannedDocument | Hold | Skip
 
 _KINDS: dict[str, type[Any]] = {kind.__name__: kind for kind in (PlannedCustomer, PlannedProduct, PlannedDocument, Hold, Skip)}
+_DOCUMENT = TypeAdapter(SalesDocument)
 _ADAPTERS = {name: TypeAdapter(kind) for name, kind in _KINDS.items()}
 
 
@@ -138,6 +147,18 @@ def load(kind: str, body: bytes) -> Plan:
 
 
 def revision(plan: Plan) -> str:
-    """The hash that names this plan: same inputs, same revision."""
-    kind, body = dump(plan)
+    """The hash that names what should stand in the ledger; how it was decided, and from which state of Stripe, is not in it."""
+    if isinstance(plan, PlannedDocument):
+        customer = plan.document.customer
+        # A Stripe customer has no number before it is created and one after: the document is the same.
+        named = replace(customer, number=None) if customer.stripe_id else customer
+        return _digest("document", _DOCUMENT.dump_json(replace(plan.document, customer=named)))
+    if isinstance(plan, Hold | Skip):
+        bare: Plan = replace(plan, evidence=(), source_hash="")
+    else:
+        bare = replace(plan, evidence=(), lineage=(), source_hash="")
+    return _digest(*dump(bare))
+
+
+def _digest(kind: str, body: bytes) -> str:
     return hashlib.sha256(kind.encode() + b"\n" + body).hexdigest()[:16]

@@ -26,6 +26,8 @@ class InvoiceRecord:
     prices: Mapping[str, Raw] = field(default_factory=dict)
     tax_rates: Mapping[str, Raw] = field(default_factory=dict)
     sent_at: datetime | None = None
+    payments: tuple[str, ...] = ()
+    """The payment intents and charges that pay it; Stripe keeps them apart."""
 
     @property
     def stripe_id(self) -> str:
@@ -143,6 +145,21 @@ def id_of(value: Any) -> str | None:
     if isinstance(value, Mapping):
         value = value.get("id")
     return str(value) if value else None
+
+
+def search_terms(record: Record) -> tuple[str, ...]:
+    """What people look a document up by besides its own id and number: its customer, e-mails, payment intent and charge."""
+    raw = record.invoice if isinstance(record, InvoiceRecord) else record.as_invoice()
+    paid = [payment.get("payment") or {} for payment in (raw.get("payments") or {}).get("data") or ()]
+    found = (
+        id_of(raw.get("customer")),
+        raw.get("customer_email"),
+        (record.customer or {}).get("email"),
+        raw.get("receipt_email"),
+        *(id_of(one.get(name)) for one in (raw, *paid) for name in ("payment_intent", "charge")),
+        *(record.payments if isinstance(record, InvoiceRecord) else ()),
+    )
+    return tuple(dict.fromkeys(str(one) for one in found if one))
 
 
 def billing_country(record: Record) -> str | None:

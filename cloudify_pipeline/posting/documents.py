@@ -81,8 +81,8 @@ async def _known(executor: Executor, plans: Sequence[Plan], portion: Portion) ->
     new = [plan.document for plan in plans if isinstance(plan, PlannedDocument) and plan.stripe_id not in standing]
     resolved = [(document, numbers.customer(document)) for document in new]
     twins = await hand_made(executor.ledger, [(document, number) for document, number in resolved if number is not None])
-    taken = linked(log, connection) if twins else frozenset()
-    free = {i: tuple(one for one in several if (one.kind, str(one.number)) not in taken) for i, several in twins.items()}
+    taken = linked(log, connection) if twins else {}
+    free = {i: tuple(one for one in many if taken.get((one.kind, str(one.number)), i) == i) for i, many in twins.items()}
     return _Known(
         numbers,
         standing,
@@ -137,11 +137,13 @@ class _Post:
         self._mark = revision(plan)
         self._standing = known.standing.get(plan.stripe_id)
         self._made = False
+        self._mutilated = False
 
     async def ending(self, portion: Portion) -> Ending:
         """Bring it there, or say why not."""
         log, connection, stripe_id = self._executor.log, self._executor.connection, self._plan.stripe_id
-        if self._known.mutilated.get(stripe_id) == self._mark:
+        self._mutilated = self._known.mutilated.get(stripe_id) == self._mark
+        if self._mutilated and not portion.again:
             # A draft that lacks a field must not be booked by the next run just because it stands there.
             return Ending("document", stripe_id, "held", problem=log.problem(connection, stripe_id))
         tries = self._known.refusals.get((self._document.key, self._mark), 0)
@@ -217,7 +219,9 @@ class _Post:
             stands_as: State = "booked" if stored.kind == "booked_invoice" else "posted"
             return self._ended(stands_as, stored=stored, problem=_accepted(word))
         if stored.kind != "booked_invoice":
-            replaced = self._written(await replace_draft(self._executor, self._plan, stored, self._mark, self._known.numbers))
+            replaced = self._written(
+                await replace_draft(self._executor, self._plan, stored, self._mark, self._known.numbers, surely=self._mutilated)
+            )
             if isinstance(replaced, Ending):
                 return replaced
             stored = replaced
@@ -286,4 +290,5 @@ class _Post:
             made=self._made,
             retry=retry,
             url=stored.url if stored else None,
+            terms=self._plan.terms,
         )

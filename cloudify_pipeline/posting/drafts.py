@@ -7,10 +7,10 @@ from cloudify_pipeline.accounting.chart import Number
 from cloudify_pipeline.accounting.documents import SalesDocument
 from cloudify_pipeline.accounting.money import format_money
 from cloudify_pipeline.errors import Problem, Refused
-from cloudify_pipeline.ledgers.port import LedgerDocument
+from cloudify_pipeline.ledgers.port import Ledger, LedgerDocument, Write
 from cloudify_pipeline.planning.plans import PlannedDocument
 from cloudify_pipeline.posting.log.standing import last_body, meant_change
-from cloudify_pipeline.posting.log.store import Identity, LogChange
+from cloudify_pipeline.posting.log.store import Identity, LogChange, PostingLog
 from cloudify_pipeline.posting.protocol import Done, Executor, Found, NotDone
 from cloudify_pipeline.posting.standing import finder, linking, named
 
@@ -52,34 +52,69 @@ async def draft(executor: Executor, plan: PlannedDocument, mark: str, numbers: N
     return _written(await executor.perform(write, revision=mark, find=finder(executor, plan.document), then=link))
 
 
-async def replace_draft(
-    executor: Executor, plan: PlannedDocument, stored: LedgerDocument, mark: str, numbers: Numbers
-) -> Written | NotDone | Problem:
-    """Make the draft that is `stored` say what `plan` says, under its own number; nothing is sent when it does already."""
-    resolved = _resolved(plan.document, numbers)
+@dataclass(frozen=True, slots=True)
+class Replacement:
+    """What makes a standing draft say what is planned. `write` None: it does already; `checked`: by reading it, not by memory."""
+
+    meant: bytes
+    previous: bytes | None
+    wanted: Write
+    write: Write | None
+    checked: bool = True
+
+
+async def replacement(
+    document: SalesDocument,
+    stored: LedgerDocument,
+    numbers: Numbers,
+    *,
+    ledger: Ledger,
+    log: PostingLog,
+    connection: str,
+    surely: bool = False,
+) -> Replacement | Problem:
+    """Read the draft that is `stored` and prepare the request that replaces it; sends nothing.
+
+    The draft is not read when our plan is the one that was written last, unless it must be known `surely`.
+    """
+    resolved = _resolved(document, numbers)
     if isinstance(resolved, Problem):
         return resolved
-    wanted = executor.ledger.create_document(plan.document, *resolved)
-    previous = last_body(executor.log, executor.connection, wanted.key)
-    if previous == wanted.body:
-        return Written(stored, made=False)
-    meant = meant_change(executor.connection, wanted.key, wanted.body)
+    wanted = ledger.create_document(document, *resolved)
+    previous = last_body(log, connection, wanted.key)
+    if previous == wanted.body and not surely:
+        return Replacement(wanted.body, previous, wanted, None, checked=False)
     try:
-        write = await executor.ledger.update_document(stored, wanted, previous=previous)
+        write = await ledger.update_document(stored, wanted, previous=previous)
     except Refused as gone:
         return Problem(gone.code, f"{named(stored)} cannot be replaced: {gone.message}")
-    if write is None:
-        await executor.conclude("update_document", wanted.key, stored.number)
-        await executor.commit(meant)
+    return Replacement(wanted.body, previous, wanted, write)
+
+
+async def replace_draft(
+    executor: Executor, plan: PlannedDocument, stored: LedgerDocument, mark: str, numbers: Numbers, *, surely: bool = False
+) -> Written | NotDone | Problem:
+    """Make the draft that is `stored` say what `plan` says, under its own number; nothing is sent when it does already."""
+    ledger, connection = executor.ledger, executor.connection
+    prepared = await replacement(
+        plan.document, stored, numbers, ledger=ledger, log=executor.log, connection=connection, surely=surely
+    )
+    if isinstance(prepared, Problem):
+        return prepared
+    meant = meant_change(connection, plan.document.key, prepared.meant)
+    if prepared.write is None:
+        if prepared.checked:
+            await executor.conclude("update_document", plan.document.key, stored.number)
+            await executor.commit(meant)
         return Written(stored, made=False)
 
     async def find() -> Found | Problem | None:
-        if await executor.ledger.update_document(stored, wanted, previous=previous) is not None:
+        if await ledger.update_document(stored, prepared.wanted, previous=prepared.previous) is not None:
             return None
-        now = await executor.ledger.document(stored.kind, stored.number)
+        now = await ledger.document(stored.kind, stored.number)
         return None if now is None else Found(now.number, document=now)
 
-    return _written(await executor.perform(write, revision=mark, find=find, then=lambda _: meant))
+    return _written(await executor.perform(prepared.write, revision=mark, find=find, then=lambda _: meant))
 
 
 def total_difference(document: SalesDocument, stored: LedgerDocument) -> Problem | None:

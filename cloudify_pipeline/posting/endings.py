@@ -36,18 +36,22 @@ class Ending:
     made: bool = False
     retry: bool = False
     url: str | None = None
+    terms: tuple[str, ...] = ()
+    """What else the record is found by: ids and e-mails that Stripe joins to it."""
 
 
 def undone(kind: RecordKind, plan: Hold | Skip) -> Ending:
-    """The ending of a record that planning held or skipped."""
+    """The ending of a record that planning held or skipped; what only waits for its turn is planned."""
     subject = plan.subject
+    state: State = "held" if isinstance(plan, Hold) else "planned" if plan.code == "E-LIMIT" else "skipped"
     return Ending(
         kind,
         plan.stripe_id,
-        "held" if isinstance(plan, Hold) else "skipped",
+        state,
         problem=plan.problem if isinstance(plan, Hold) else Problem(plan.code, plan.reason),
         total=subject.total if subject else None,
         currency=subject.currency if subject else None,
         stripe_number=subject.number if subject else None,
         name=subject.name if subject else None,
+        terms=subject.terms if subject else (),
     )

@@ -5,13 +5,14 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 import uvicorn
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from cloudify_pipeline.sandbox.economic.app import create_app as economic_app
 from cloudify_pipeline.sandbox.economic.demo_agreement import AGREEMENT_GRANT_TOKEN, APP_SECRET_TOKEN
@@ -56,8 +57,12 @@ class Sandbox:
         self.app_secret_token = APP_SECRET_TOKEN
         self.agreement_grant_token = AGREEMENT_GRANT_TOKEN
         self._fill(load)
-        self._stripe = _Server(stripe_app(self.stripe, self.faults_stripe, clock=clock), stripe_port)
-        self._economic = _Server(economic_app(self.economic, self.faults_economic, clock=clock), ledger_port)
+        self.ahead: dict[str, timedelta] = {"stripe": timedelta(0), "economic": timedelta(0)}
+        """How far each server's Date header is ahead of this machine's clock: the fault of a clock that is wrong."""
+        stripe = _Dated(stripe_app(self.stripe, self.faults_stripe, clock=clock), lambda: self.ahead["stripe"])
+        economic = _Dated(economic_app(self.economic, self.faults_economic, clock=clock), lambda: self.ahead["economic"])
+        self._stripe = _Server(stripe, stripe_port)
+        self._economic = _Server(economic, ledger_port)
 
     @property
     def stripe_key(self) -> str:
@@ -127,6 +132,23 @@ class Sandbox:
         self.economic.close()
 
 
+class _Dated:
+    """Puts a Date header on every answer: this machine's time, or another one on demand."""
+
+    def __init__(self, app: ASGIApp, ahead: Callable[[], timedelta]) -> None:
+        self._app = app
+        self._ahead = ahead
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def dated(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                date = format_datetime(_now() + self._ahead(), usegmt=True).encode()
+                message = {**message, "headers": [*message["headers"], (b"date", date)]}
+            await send(message)
+
+        await self._app(scope, receive, dated)
+
+
 class _Server:
     """One application under uvicorn in a thread of its own."""
 
@@ -146,7 +168,13 @@ class _Server:
             raise
         self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
         config = uvicorn.Config(
-            self._app, lifespan="off", log_config=None, access_log=False, ws="none", timeout_graceful_shutdown=1
+            self._app,
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            ws="none",
+            date_header=False,
+            timeout_graceful_shutdown=1,
         )
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._server.run, kwargs={"sockets": [self._socket]}, daemon=True)

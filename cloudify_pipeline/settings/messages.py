@@ -9,6 +9,7 @@ from pydantic import BaseModel, ValidationError
 
 from cloudify_pipeline.errors import SettingsProblem
 from cloudify_pipeline.settings.models import ConnectionSettings
+from cloudify_pipeline.settings.secrets import looks_secret
 
 _SECRETS = ("secret_literal", "secret_reference")
 _SHOWN = 60
@@ -35,7 +36,8 @@ def check_shape(written: Mapping[str, Any], problems: list[SettingsProblem]) -> 
 def key_of(location: Location) -> str:
     """A place as people write it: ``invoices.rules[0].when``."""
     text = ""
-    for part in _written_parts(location):
+    for written in _written_parts(location):
+        part = "…" if isinstance(written, str) and looks_secret(written) else written
         text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
     return text or "file"
 
@@ -64,8 +66,8 @@ def _shown(value: Any) -> str:
     if isinstance(value, Mapping | list):
         return "a section" if isinstance(value, Mapping) else "a list"
     text = "nothing" if value is None else repr(value)
-    looks_secret = isinstance(value, str) and (value.startswith(("sk_", "rk_", "whsec_")) or len(value) > _SHOWN)
-    return "a text that is not repeated here" if looks_secret else text
+    hidden = isinstance(value, str) and (looks_secret(value) or len(value) > _SHOWN)
+    return "a text that is not repeated here" if hidden else text
 
 
 def _known_names(location: Location) -> str:

@@ -31,6 +31,7 @@ class StripeSettings(Section):
     api_key: Secret
     api_base: str = "https://api.stripe.com"
     api_version: str = "2026-10-28.endive"
+    webhook_secret: Secret | None = None
 
 
 class EconomicSettings(Section):
@@ -236,12 +237,14 @@ class Limits(Section):
 
 
 class Alert(Section):
-    """Who is told of what."""
+    """Who is told of what. `smtp` is the mail server, as in ``smtp://user:password@mail.example.com:587``."""
 
-    on: list[Literal["failed", "held", "connection", "degraded"]]
+    on: list[Literal["failed", "held", "connection", "degraded"]] = ["failed", "held", "connection", "degraded"]
     to: Literal["log", "webhook", "email"]
     url: Secret | None = None
     address: str | None = None
+    smtp: Secret | None = None
+    sender: str | None = None
 
 
 def _instant(value: object) -> object:

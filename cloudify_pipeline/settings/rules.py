@@ -1,5 +1,6 @@
 """What the connection file's sections demand of each other. Each rule is named, stands alone and has its own test."""
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -11,8 +12,10 @@ from babel.numbers import list_currencies
 from cloudify_pipeline.mapping.fields import FieldCatalogue
 from cloudify_pipeline.mapping.paths import Path, PathError, parse_path
 from cloudify_pipeline.mapping.sources import type_of, unknown_path
+from cloudify_pipeline.mapping.templates import Template
 from cloudify_pipeline.mapping.types import fit
 from cloudify_pipeline.settings.models import ConnectionSettings, InvoiceRule, MatchPair
+from cloudify_pipeline.stripe_objects import STATE_KEYS
 
 if TYPE_CHECKING:
     from cloudify_pipeline.settings.load import Catalogues
@@ -21,6 +24,8 @@ METADATA_KEY_LENGTH = 40
 """The longest key Stripe's metadata takes (docs.stripe.com/api/metadata); square brackets are not allowed in it."""
 
 _LOOPBACK = {"localhost", "127.0.0.1", "::1"}
+_ADDRESS = re.compile(r"[^@\s<>,;]+@[^@\s<>,;]+")
+_AS = {"url": ": {env: NAME} of the address", "smtp": ": {env: NAME} of smtp://user:password@host:587"}
 _CUSTOMER_NUMBERS = range(1, 1_000_000_000)
 
 
@@ -152,6 +157,38 @@ def number_is_stored_in_metadata(seen: Seen) -> Iterator[Finding]:
         yield Finding("customers.number.store_in", number.store_in, allowed)
 
 
+def written_back_keys_are_not_read(seen: Seen) -> Iterator[Finding]:
+    """V-36: what this software writes into an invoice's metadata decides nothing about its document, or it would never rest."""
+    if not seen.settings.invoices.write_back:
+        return
+    allowed = "another key: invoices.write_back writes this one itself (or set write_back: false)"
+    for target, mapping in seen.settings.invoices.fields.items():
+        if not target.startswith("lines."):
+            for key in STATE_KEYS:
+                if any(path.parts == ("metadata", key) for path in _paths(mapping)):
+                    yield Finding(f"invoices.fields.{target}", f"metadata.{key}", allowed)
+    for place, rule in enumerate(seen.settings.invoices.rules):
+        for key in (rule.if_.metadata or {}) if rule.if_ else {}:
+            if key in STATE_KEYS:
+                yield Finding(f"invoices.rules[{place}].if.metadata.{key}", f"metadata.{key}", allowed)
+
+
+def _paths(mapping: Any) -> Iterator[Path]:
+    """Every Stripe path that a written mapping reads; what cannot be read is told where mappings are compiled."""
+    try:
+        if isinstance(mapping, str):
+            yield parse_path(mapping)
+        elif isinstance(mapping, list):
+            for one in mapping:
+                yield from _paths(one)
+        elif isinstance(mapping, Mapping):
+            yield from _paths(mapping.get("from"))
+            if isinstance(mapping.get("template"), str):
+                yield from Template.parse(mapping["template"]).paths
+    except PathError:
+        return
+
+
 def number_field_exists(seen: Seen) -> Iterator[Finding]:
     """The Stripe field that holds the customer number is one."""
     path = seen.settings.customers.number.stripe_field
@@ -250,6 +287,24 @@ def vat_countries_are_countries(seen: Seen) -> Iterator[Finding]:
             yield Finding(f"vat.countries.{country}", country, "a country code such as GL")
 
 
+def alerts_can_be_told(seen: Seen) -> Iterator[Finding]:
+    """Each route says where to, and nothing that belongs to another route."""
+    for place, alert in enumerate(seen.settings.alerts):
+        key = f"alerts[{place}]"
+        if not alert.on:
+            yield Finding(f"{key}.on", "an empty list", "what to tell: failed, held, connection, degraded")
+        needed = {"log": (), "webhook": ("url",), "email": ("address", "smtp")}[alert.to]
+        allowed = (*needed, "sender") if alert.to == "email" else needed
+        for name in ("url", "address", "smtp", "sender"):
+            value = getattr(alert, name)
+            if value is None and name in needed:
+                yield Finding(f"{key}.{name}", "nothing", f"to: {alert.to} needs it{_AS.get(name, '')}")
+            elif value is not None and name not in allowed:
+                yield Finding(f"{key}.{name}", "a value", f"to: {alert.to} does not use it; remove the key")
+            elif isinstance(value, str) and not _ADDRESS.fullmatch(value):
+                yield Finding(f"{key}.{name}", repr(value), "one e-mail address, as in books@example.com")
+
+
 def is_country(code: str) -> bool:
     """Whether `code` is an ISO 3166 alpha-2 country code, in any case."""
     return len(code) == 2 and code.isascii() and code.isalpha() and code.upper() in _countries()
@@ -305,6 +360,7 @@ RULES: tuple[Rule, ...] = (
     discount_product_is_named,
     number_comes_from_one_side,
     number_is_stored_in_metadata,
+    written_back_keys_are_not_read,
     number_field_exists,
     some_match_pair,
     match_pairs_can_be_looked_up,
@@ -315,4 +371,5 @@ RULES: tuple[Rule, ...] = (
     conditions_name_real_codes,
     default_currency_is_one,
     vat_countries_are_countries,
+    alerts_can_be_told,
 )

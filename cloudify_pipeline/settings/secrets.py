@@ -18,6 +18,11 @@ _LITERALS = ("sk_", "rk_", "whsec_")
 """How Stripe's keys begin: a key written where its variable's name belongs would be shown as a name."""
 
 
+def looks_secret(text: str) -> bool:
+    """Whether `text` is a key of Stripe's that stands where none belongs."""
+    return text.strip().startswith(_LITERALS)
+
+
 class Secret:
     """A reference to a secret value: the environment variable or file that holds it."""
 
@@ -31,7 +36,7 @@ class Secret:
         """The value itself, for a client's header. `key` names the setting in the error.
 
         Raises:
-            SettingsError: the variable or file is missing or empty.
+            SettingsError: the variable or file is missing or empty, or holds more than one line.
         """
         if self.kind == "env":
             value = os.environ.get(self.name, "").strip()
@@ -42,6 +47,10 @@ class Secret:
             allowed = f"the file {self.name} must exist and hold the value"
         if not value:
             raise SettingsError("connection", [SettingsProblem(key, "no value", allowed)])
+        if not value.isprintable():
+            # A header with such a value is refused in words that repeat it.
+            found, allowed = "a value of several lines or with control characters", f"{allowed} on one line"
+            raise SettingsError("connection", [SettingsProblem(key, found, allowed)])
         return value
 
     def __repr__(self) -> str:

@@ -13,23 +13,19 @@ from cloudify_pipeline.errors import SettingsProblem
 
 @dataclass(frozen=True, slots=True)
 class Unbuilt:
-    """One key. `values`: only these are not built; None: none is. `harmless`: may be written, since it asks for nothing."""
+    """One key. `values`: only these are not built; None: none is."""
 
     key: str
     instead: str
     values: tuple[Any, ...] | None = None
-    harmless: tuple[Any, ...] = ()
 
 
 UNBUILT = (
     Unbuilt("ledger", "use economic", values=("business_central",)),
     Unbuilt("business_central", "remove the section"),
     Unbuilt("journal", "remove the section"),
-    Unbuilt("alerts", "remove the key; a failed run is red in the web interface"),
     Unbuilt("invoices.send_by", "use none", values=("ean",)),
     Unbuilt("invoices.closed_period", "use hold", values=("first_open_day",)),
-    Unbuilt("invoices.write_back", "write false or remove the key; nothing is written to the Stripe invoice", harmless=(False,)),
-    Unbuilt("limits.quarantine_after", "remove the key"),
 )
 
 
@@ -38,7 +34,7 @@ def written_unbuilt(written: Mapping[str, Any]) -> list[SettingsProblem]:
     problems = []
     for unbuilt in UNBUILT:
         found, value = _at(written, unbuilt.key)
-        if not found or value in unbuilt.harmless or not (unbuilt.values is None or value in unbuilt.values):
+        if not found or not (unbuilt.values is None or value in unbuilt.values):
             continue
         shown = f"{value}" if isinstance(value, str | bool | int) else "a value"
         problems.append(SettingsProblem(unbuilt.key, shown, f"{_name(unbuilt, value)}: not built yet; {unbuilt.instead}"))

@@ -17,6 +17,17 @@ _REFERENCES: dict[Kind, str] = {
 }
 
 
+_OF_THESE = "IN (SELECT unnest(?))"
+_NAMED: dict[Kind, str] = {
+    "customer": (
+        f"SELECT customer AS id FROM (SELECT id, customer FROM invoices UNION ALL SELECT id, customer FROM charges) "
+        f"AS named WHERE named.id {_OF_THESE}"
+    ),
+    "product": f"SELECT product AS id FROM invoice_lines WHERE invoice_id {_OF_THESE}",
+    "price": f"SELECT price AS id FROM invoice_lines WHERE invoice_id {_OF_THESE}",
+}
+
+
 def cursor(connection: Connection, name: str) -> str | None:
     """A cursor's value, or None before it was ever set."""
     row = connection.execute("SELECT value FROM cursors WHERE name = ?", [name]).fetchone()
@@ -66,6 +77,18 @@ def missing_references(connection: Connection) -> dict[Kind, list[str]]:
         if rows:
             missing[kind] = [str(row[0]) for row in rows]
     return missing
+
+
+def references_of(connection: Connection, ids: Sequence[str]) -> dict[Kind, list[str]]:
+    """Customers, products and prices that these staged invoices and charges name."""
+    named: dict[Kind, list[str]] = {}
+    for kind, question in _NAMED.items():
+        rows = connection.execute(
+            f"SELECT DISTINCT id FROM ({question}) WHERE id IS NOT NULL ORDER BY id", [list(ids)]
+        ).fetchall()
+        if rows:
+            named[kind] = [str(row[0]) for row in rows]
+    return named
 
 
 def _ids(rows: Sequence[tuple[Any, ...]]) -> set[str]:

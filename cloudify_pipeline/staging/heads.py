@@ -10,12 +10,17 @@ from typing import Any
 import msgspec
 
 from cloudify_pipeline.staging.sums import sum_fault
-from cloudify_pipeline.stripe_objects import Kind
+from cloudify_pipeline.stripe_objects import STATE_KEYS, Kind
 
 Row = tuple[object, ...]
 
 # Links that Stripe signs anew on every read; an object that differs in them alone has not changed.
 _SIGNED_LINKS = re.compile(rb'"(?:hosted_invoice_url|invoice_pdf|receipt_url)":"[^"]*"')
+
+_KEYS = "|".join(STATE_KEYS).encode()
+_STATE = re.compile(rb',"(?:%b)":"(?:[^"\\]|\\.)*"|"(?:%b)":"(?:[^"\\]|\\.)*",?' % (_KEYS, _KEYS))
+
+_OWN_PART = re.compile(r"\.[0-9a-f]+")
 
 _STRINGS_OR_SPACE = re.compile(rb'("(?:[^"\\]|\\.)*")|\s+')
 
@@ -40,9 +45,23 @@ def compact(body: bytes) -> bytes:
         return _STRINGS_OR_SPACE.sub(lambda found: found[1] or b"", body)
 
 
-def content_hash(compacted: bytes) -> str:
-    """What tells one state of an object from another, whoever asked for it and when."""
-    return blake2b(_SIGNED_LINKS.sub(b"", compacted), digest_size=16).hexdigest()
+def content_hash(kind: Kind, compacted: bytes) -> str:
+    """What tells one state of an object from another, whoever asked for it and when.
+
+    Of an invoice or charge, what this software itself writes into the metadata stands apart, behind a dot: the object has
+    changed and is staged again, but nothing that a document is made of has (:func:`source_hash`).
+    """
+    unsigned = _SIGNED_LINKS.sub(b"", compacted)
+    state = _STATE.findall(unsigned) if kind in {"invoice", "charge"} and b'"ledger_' in unsigned else []
+    if not state:
+        return blake2b(unsigned, digest_size=16).hexdigest()
+    rest = blake2b(_STATE.sub(b"", unsigned), digest_size=16).hexdigest()
+    return f"{rest}.{blake2b(b''.join(state), digest_size=8).hexdigest()}"
+
+
+def source_hash(hashed: str) -> str:
+    """A content hash without the part that this software's own writing changes."""
+    return _OWN_PART.sub("", hashed)
 
 
 def columns(kind: Kind, stripe_object: dict[str, Any]) -> Row:

@@ -65,13 +65,16 @@ def newest(connection: Connection, kind: Kind, limit: int) -> list[dict[str, Any
     return list(objects(connection, kind, [str(row[0]) for row in rows]).values())
 
 
-def candidates(connection: Connection) -> list[Candidate]:
-    """Staged invoices and charges that might be due, newest last.
+def candidates(connection: Connection, but: Sequence[str] = ()) -> list[Candidate]:
+    """Staged invoices and charges that might be due, newest last; none of `but`, which may be all but a few.
 
     A draft is one only when it was sent. A charge is one when it succeeded and is known to pay no invoice: neither a
     staged invoice payment nor Stripe's own answer names one.
     """
-    rows = connection.execute("""
+    left_out = "WHERE id NOT IN (SELECT unnest(?))" if but else ""
+    rows = connection.execute(
+        f"""
+        SELECT * FROM (
         SELECT 'invoice' AS kind, id,
                content_hash || CASE WHEN id IN (SELECT invoice_id FROM sent) THEN ':sent' ELSE '' END AS content_hash,
                customer, status, created FROM invoices
@@ -83,7 +86,9 @@ def candidates(connection: Connection) -> list[Candidate]:
           AND id NOT IN (SELECT charge FROM invoice_payments WHERE charge IS NOT NULL)
           AND (payment_intent IS NULL
                OR payment_intent NOT IN (SELECT payment_intent FROM invoice_payments WHERE payment_intent IS NOT NULL))
-        ORDER BY created, id""").fetchall()
+        ) {left_out} ORDER BY created, id""",
+        [list(but)] if but else [],
+    ).fetchall()
     return [
         Candidate(kind, stripe_id, source_hash(digest), customer, status, _utc(at))
         for kind, stripe_id, digest, customer, status, at in rows
@@ -97,15 +102,16 @@ def sent_at(connection: Connection, ids: Sequence[str]) -> dict[str, datetime]:
 
 
 def payments_of(connection: Connection, invoices: Sequence[str]) -> dict[str, list[str]]:
-    """Invoice → ids of the payment intents and charges that pay it; a charge is known by its intent, too."""
-    paid = """
-        SELECT invoice, payment_intent AS id FROM invoice_payments WHERE payment_intent IS NOT NULL
-        UNION SELECT invoice, charge FROM invoice_payments WHERE charge IS NOT NULL
-        UNION SELECT p.invoice, c.id FROM invoice_payments p JOIN charges c ON c.payment_intent = p.payment_intent"""
-    found: dict[str, list[str]] = {}
-    for invoice, stripe_id in _by_id(connection, f"SELECT invoice, id FROM ({paid})", "invoice", invoices):
-        found.setdefault(str(invoice), []).append(str(stripe_id))
-    return found
+    """Invoice → ids of the payment intents and charges that pay it; a charge may be known by its intent alone."""
+    paid = _by_id(connection, "SELECT invoice, payment_intent, charge FROM invoice_payments", "invoice", invoices)
+    intents = [str(intent) for _, intent, _ in paid if intent]
+    charges: dict[str, list[str]] = {}
+    for intent, charge in _by_id(connection, "SELECT payment_intent, id FROM charges", "payment_intent", intents):
+        charges.setdefault(str(intent), []).append(str(charge))
+    found: dict[str, set[str]] = {}
+    for invoice, intent, charge in paid:
+        found.setdefault(str(invoice), set()).update(str(one) for one in (intent, charge, *charges.get(intent, ())) if one)
+    return {invoice: sorted(several) for invoice, several in found.items()}
 
 
 def arithmetic_faults(connection: Connection) -> list[tuple[str, str]]:

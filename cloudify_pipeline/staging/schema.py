@@ -1,21 +1,16 @@
 """The tables of the staging file. Typed columns are for people and joins; the raw JSON beside them is what planning reads."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import duckdb
-import pyarrow as pa
 
 from cloudify_pipeline.stripe_objects import Kind
 
 SCHEMA_VERSION = 1
 
-_ARROW = {
-    "VARCHAR": pa.string(),
-    "BIGINT": pa.int64(),
-    "BOOLEAN": pa.bool_(),
-    "TIMESTAMP": pa.timestamp("s"),
-    "DECIMAL(18,6)": pa.decimal128(18, 6),
-}
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,18 +27,30 @@ class Table:
         )
         return f"CREATE TABLE {self.name} ({columns})"
 
-    def arrow(self, rows: list[tuple[object, ...]]) -> pa.Table:
+    def arrow(self, rows: list[tuple[object, ...]]) -> "pa.Table":
         """`rows` as an Arrow table with this table's columns; a body is UTF-8 bytes."""
+        # Whoever only reads staging does not wait for Arrow, and numpy behind it, to load.
+        import pyarrow as pa  # noqa: PLC0415
+
         columns = list(zip(*rows, strict=True)) if rows else [()] * len(self.columns)
         return pa.table(
             {name: _array(name, kind, list(values)) for (name, kind), values in zip(self.columns.items(), columns, strict=True)}
         )
 
 
-def _array(name: str, kind: str, values: list[object]) -> pa.Array:
+def _array(name: str, kind: str, values: list[object]) -> "pa.Array":
+    import pyarrow as pa  # noqa: PLC0415
+
+    types: dict[str, Any] = {
+        "VARCHAR": pa.string(),
+        "BIGINT": pa.int64(),
+        "BOOLEAN": pa.bool_(),
+        "TIMESTAMP": pa.timestamp("s"),
+        "DECIMAL(18,6)": pa.decimal128(18, 6),
+    }
     if name == "body":
         return pa.array(values, type=pa.binary()).cast(pa.string())
-    return pa.array(values, type=_ARROW[kind])
+    return pa.array(values, type=types[kind])
 
 
 # Times are UTC; amounts are Stripe's minor units, hence the names.

@@ -57,13 +57,17 @@ class Staging:
         """Content hashes by id: another hash than before means that Stripe changed the object."""
         return self._read(reading.content_hashes, kind, ids)
 
-    def candidates(self) -> list[Candidate]:
-        """Every staged invoice and payment without invoice for which a document might be due, newest last."""
-        return self._read(reading.candidates)
+    def candidates(self, *, but: Sequence[str] = ()) -> list[Candidate]:
+        """Every staged invoice and payment without invoice for which a document might be due, newest last; none of `but`."""
+        return self._read(reading.candidates, but)
 
     def sent_at(self, ids: Sequence[str]) -> dict[str, datetime]:
         """When each of these invoices was first e-mailed to its customer."""
         return self._read(reading.sent_at, ids)
+
+    def payments_of(self, invoices: Sequence[str]) -> dict[str, list[str]]:
+        """The payment intents and charges that pay each of these invoices."""
+        return self._read(reading.payments_of, invoices)
 
     def arithmetic_faults(self) -> list[tuple[str, str]]:
         """Invoices whose amounts do not add up by Stripe's own identity: (invoice id, what is wrong)."""
@@ -121,6 +125,10 @@ class Staging:
     def missing_references(self) -> dict[Kind, list[str]]:
         """Customers, products and prices that are named by what is staged and are not staged themselves."""
         return self._read(extraction.missing_references)
+
+    def references_of(self, ids: Sequence[str]) -> dict[Kind, list[str]]:
+        """Customers, products and prices that these staged invoices and charges name."""
+        return self._read(extraction.references_of, ids)
 
     def _read(self, question: Callable[..., T], *arguments: Any) -> T:
         if self._open is not None:

@@ -40,7 +40,7 @@ class Batch:
         gone = [one.id for one in objects if one.deleted]
         latest = {one.id: one for one in objects if not one.deleted}
         bodies = {stripe_id: compact(one.body) for stripe_id, one in latest.items()}
-        hashes = {stripe_id: content_hash(body) for stripe_id, body in bodies.items()}
+        hashes = {stripe_id: content_hash(kind, body) for stripe_id, body in bodies.items()}
         unchanged = self._unchanged(kind, hashes)
         changed = [stripe_id for stripe_id in latest if stripe_id not in unchanged]
         rows: list[Row] = []

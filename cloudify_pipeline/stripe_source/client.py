@@ -10,7 +10,7 @@ import random
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -18,8 +18,10 @@ import httpx
 import msgspec
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, stop_after_attempt
 
+from cloudify_pipeline.clocks import ahead_of
 from cloudify_pipeline.errors import NotAuthorised, Unreachable
 from cloudify_pipeline.stripe_objects import RawObject
+from cloudify_pipeline.stripe_source.errors import code_of, own_words
 from cloudify_pipeline.stripe_source.limits import Limits, is_loopback
 from cloudify_pipeline.tls import tls
 
@@ -38,8 +40,8 @@ _RIGHT = re.compile(r"\brak_[a-z_]+\b")
 class RequestRefused(Unreachable):
     """Stripe says that the request itself is wrong (400, 404, …); repeating it would not help."""
 
-    def __init__(self, message: str, *, status: int, param: str | None) -> None:
-        super().__init__(message)
+    def __init__(self, message: str, *, code: str, status: int, param: str | None) -> None:
+        super().__init__(message, code=code)
         self.status = status
         self.param = param
 
@@ -120,6 +122,8 @@ class StripeReader:
         """Whether the key says that it belongs to live mode."""
         self.requests = 0
         """Requests sent so far, repeats included."""
+        self.ahead: timedelta | None = None
+        """How far Stripe's clock was ahead of ours at its last answer."""
 
     async def __aenter__(self) -> Self:
         return self
@@ -168,6 +172,7 @@ class StripeReader:
             response = await self._client.get(path, params=httpx.QueryParams(tuple(encode(params))))
         except (httpx.TransportError, httpx.DecodingError) as error:
             raise _TryAgain(f"no answer ({type(error).__name__})") from error
+        self.ahead = ahead_of(response.headers.get("Date"), self._clock())
         if response.status_code != httpx.codes.OK:
             raise self._refusal(path, response)
         try:
@@ -192,8 +197,11 @@ class StripeReader:
                 return Unreachable(f"Stripe failed at {path} (status {status}) and asks not to be tried again")
             return _TryAgain(f"status {status}", after=after)
         code, param = error.get("code"), error.get("param")
-        return RequestRefused(f"Stripe refused {path}: status {status}, {code or 'no code'}, {param or 'no parameter named'}",
-                              status=status, param=param)  # fmt: skip
+        known = code_of(status, error)
+        words = f"status {status}, {code or 'no code'}, {param or 'no parameter named'}"
+        if known == "E-UNMAPPED":
+            words = f"{own_words(status, error)} (request {response.headers.get('Request-Id', 'without an id')})"
+        return RequestRefused(f"Stripe refused {path}: {words}", code=known, status=status, param=param)
 
 
 def raw_object(body: bytes) -> RawObject:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
-from cloudify_pipeline.stripe_objects import Kind, RawObject
+from cloudify_pipeline.stripe_objects import EVENTS, Kind, RawObject
 from cloudify_pipeline.stripe_source.again import add_whole, read_again
 from cloudify_pipeline.stripe_source.charges import judge
 from cloudify_pipeline.stripe_source.client import StripeReader
@@ -25,7 +25,6 @@ from cloudify_pipeline.stripe_source.windows import read_span
 OVERLAP = timedelta(minutes=10)
 """How far each run reads back before the last one began: events may appear late, and clocks differ."""
 
-EVENTS = "events"
 COVERED_FROM = "covered_from"
 """Cursor: the `created` from which everything is staged, epoch seconds."""
 
@@ -173,9 +172,15 @@ class _Extraction:
             wanted.setdefault(kind, {})[stripe_id] = 0
         for kind, some in wanted.items():
             unknown |= await read_again(self._reader, self._sink, self.buffer, kind, some)
-        if self._sink.cursor(EVENTS) is None:
+        # Whoever asks for a record by name has perhaps just mended its customer or product.
+        await self.buffer.flush()
+        for kind, some_ids in (await asyncio.to_thread(self._sink.references_of, list(ids))).items():
+            await read_again(self._reader, self._sink, self.buffer, kind, dict.fromkeys(some_ids, 0))
+        seen = self._sink.cursor(EVENTS)
+        if seen is None:
             await self._list("tax_rate", 0, self._now)
-            await self._read_sent(0)
+        # That an invoice was sent stands in events alone, and who asks for one by name has perhaps just seen that one.
+        await self._read_sent(0 if seen is None else int(seen) - int(OVERLAP.total_seconds()))
         await self._complete(payments_complete=False)
         await self.buffer.flush(self._ending.write)
         return unknown

@@ -11,6 +11,7 @@ import stripe
 
 from cloudify_pipeline.errors import NotAuthorised, Problem, RunStopped
 from cloudify_pipeline.stripe_source.client import StripeReader
+from cloudify_pipeline.stripe_source.limits import Limits, is_loopback
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +35,11 @@ NEEDED_RIGHTS = (
     Right("Invoice payments", "read", "which charge pays which invoice", "/v1/invoice_payments"),
     Right("Events", "read", "what has changed since the last run", "/v1/events"),
     Right("Customers", "write", "the ledger's customer number in the customer's metadata"),
+    Right("Invoices", "write", "where the document stands, in the invoice's metadata"),
 )
+
+Writable = Literal["customer", "invoice", "charge"]
+_ENDPOINTS: dict[Writable, str] = {"customer": "/v1/customers", "invoice": "/v1/invoices", "charge": "/v1/charges"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +63,20 @@ class Rights:
 class StripeWriter:
     """Metadata writes to one account. A failure is told as a problem; it never stops a run, the next one writes again.
 
-    `http_client` is for tests and embedded servers.
+    `limits` overrides the rate limits that the key and the host imply (none for a server on this machine); one writer
+    belongs to one event loop. `http_client` is for tests and embedded servers.
     """
 
-    def __init__(self, api_key: str, *, api_base: str, api_version: str, http_client: stripe.HTTPClient | None = None) -> None:
+    def __init__(
+        self,
+        api_key: str,
+        *,
+        api_base: str,
+        api_version: str,
+        http_client: stripe.HTTPClient | None = None,
+        limits: Limits | None = None,
+    ) -> None:
+        self._limits = limits or (Limits.none() if is_loopback(api_base) else Limits.of_key(api_key))
         # The SDK keeps this switch for the whole process; telemetry would also write a file into the user's home.
         stripe.enable_telemetry = False
         self._client = stripe.StripeClient(
@@ -74,20 +89,27 @@ class StripeWriter:
 
     async def set_customer_metadata(self, customer_id: str, metadata: Mapping[str, str]) -> Problem | None:
         """Merge `metadata` into a customer's; an empty value removes its key. None when it is written."""
-        return await asyncio.to_thread(self._write, "customer", customer_id, dict(metadata))
+        return await self.set_metadata("customer", customer_id, metadata)
 
     async def set_invoice_metadata(self, invoice_id: str, metadata: Mapping[str, str]) -> Problem | None:
         """Merge `metadata` into an invoice's, whatever its status. None when it is written."""
-        return await asyncio.to_thread(self._write, "invoice", invoice_id, dict(metadata))
+        return await self.set_metadata("invoice", invoice_id, metadata)
 
-    def _write(self, kind: Literal["customer", "invoice"], stripe_id: str, metadata: dict[str, str]) -> Problem | None:
+    async def set_metadata(self, kind: Writable, stripe_id: str, metadata: Mapping[str, str]) -> Problem | None:
+        """Merge `metadata` into an object's; an empty value removes its key. None when it is written."""
+        await self._limits.wait(f"{_ENDPOINTS[kind]}/{stripe_id}")
+        return await asyncio.to_thread(self._write, kind, stripe_id, dict(metadata))
+
+    def _write(self, kind: Writable, stripe_id: str, metadata: dict[str, str]) -> Problem | None:
         # New for each call: under a key of the content, Stripe would answer A after A, B from memory and leave B standing.
         options: stripe.RequestOptions = {"idempotency_key": f"cloudify-{uuid.uuid4()}"}
         try:
             if kind == "customer":
                 self._client.v1.customers.update(stripe_id, {"metadata": metadata}, options)
-            else:
+            elif kind == "invoice":
                 self._client.v1.invoices.update(stripe_id, {"metadata": metadata}, options)
+            else:
+                self._client.v1.charges.update(stripe_id, {"metadata": metadata}, options)
         except stripe.StripeError as error:
             return _problem(stripe_id, error)
         return None

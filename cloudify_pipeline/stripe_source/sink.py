@@ -80,6 +80,10 @@ class Sink(Protocol):
         """What staged records name and is not staged."""
         ...
 
+    def references_of(self, ids: Sequence[str]) -> dict[Kind, list[str]]:
+        """What these staged records name."""
+        ...
+
 
 @dataclass(slots=True)
 class KindCount:

@@ -6,6 +6,7 @@ import re
 import stat
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
@@ -218,3 +219,43 @@ def test_a_folder_that_is_not_there_is_told_before_the_link(shop: Company, call:
     assert called.code == 2
     assert "a folder that exists and is writable" in called.err
     assert "redirectUrl" not in called.err
+
+
+# -- health -------------------------------------------------------------------------------------------------------------
+
+
+def test_what_the_numbers_point_to_is_told(shop: Company, call: Call) -> None:
+    found = call("connect", "--json").document
+    assert found["points_to"]["customers.defaults.group"] == "1 (Indenlandske kunder)"
+    assert found["points_to"]["products.no_product"] == "STRIPE (Stripe-salg)"
+    words = call("connect").out
+    assert re.search(r"Settings +write mode +write *\n +customers\.defaults\.group +1 \(Indenlandske kunder\)", words)
+
+
+@pytest.mark.parametrize(("side", "who"), [("economic", "the ledger"), ("stripe", "Stripe")])
+@pytest.mark.parametrize("minutes", [6, -6])
+def test_a_clock_that_differs_is_a_warning_of_its_side(shop: Company, call: Call, side: str, who: str, minutes: int) -> None:
+    shop.sandbox.ahead[side] = timedelta(minutes=minutes)
+    called = call("connect", "--json")
+    assert (called.code, called.document["status"]) == (0, "Connected")
+    (finding,) = called.document["findings"]
+    assert (finding["severity"], finding["code"]) == ("warning", "E-CLOCK")
+    assert finding["message"] == f"the clock of {who} is 6 minutes {'ahead of' if minutes > 0 else 'behind'} ours"
+
+
+def test_another_base_currency_stops_runs_until_somebody_looked(shop: Company, call: Call) -> None:
+    assert call("connect").code == 0
+    shop.sandbox.economic.set_fact("base_currency", "EUR")
+    refused = call("connect", "--json")
+    assert refused.code == 3
+    assert [one["code"] for one in refused.document["findings"]] == ["E-CONN-CURRENCY"]
+    assert call("check", "--json").document["error"]["code"] == "E-CONN-CURRENCY"
+    assert call("connect", "--rebind", "--json").document["status"] == "Connected"
+    assert call("connect", "--json").document["findings"] == []
+
+
+def test_numbers_that_point_nowhere_are_warnings(shop: Company, call: Call) -> None:
+    shop.sandbox.economic.delete("customer-groups", 1)
+    found = call("connect", "--json").document
+    assert found["points_to"]["customers.defaults.group"] == "1: not in the ledger"
+    assert [(one["severity"], one["code"]) for one in found["findings"]] == [("warning", "E-REFERENCE")]

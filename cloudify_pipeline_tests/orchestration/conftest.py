@@ -44,7 +44,8 @@ def sandbox(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox
 
 
 MODULES = [
-    "partitions", "checks", "control_assets", "jobs", "ledger_assets", "plan_assets", "schedules", "stripe_assets",
+    "partitions", "checks", "control_assets", "jobs", "ledger_assets", "plan_assets", "schedules", "sensors",
+    "stripe_assets",
 ]  # fmt: skip
 
 

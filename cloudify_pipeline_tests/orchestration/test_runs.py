@@ -55,6 +55,7 @@ def test_checks_are_per_connection_and_warn(location: ModuleType) -> None:
     assert found["stripe_amounts_add_up"][0]
     assert found["totals_agree"][0]
     assert found["nothing_held_or_failed"] == (False, dg.AssetCheckSeverity.WARN)
+    assert found["no_unmapped_refusals"] == (True, dg.AssetCheckSeverity.WARN)
 
 
 def test_preview_sends_nothing_but_get(location: ModuleType, sandbox: Sandbox) -> None:

@@ -14,6 +14,22 @@ def _rules(*conditions: dict[str, Any] | None) -> dict[str, Any]:
 
 
 REFUSED: list[tuple[str, dict[str, Any], str, str]] = [
+    ("alerts_can_be_told", changed(alerts=[{"to": "webhook"}]), "alerts[0].url", "to: webhook needs it: {env: NAME}"),
+    (
+        "alerts_can_be_told",
+        changed(alerts=[{"to": "log"}, {"to": "email", "address": "a@b.dk"}]),
+        "alerts[1].smtp",
+        "smtp://user:password@host:587",
+    ),
+    ("alerts_can_be_told", changed(alerts=[{"to": "email", "smtp": {"env": "S"}}]), "alerts[0].address", "to: email needs it"),
+    ("alerts_can_be_told", changed(alerts=[{"to": "log", "address": "a@b.dk"}]), "alerts[0].address", "does not use it"),
+    ("alerts_can_be_told", changed(alerts=[{"to": "log", "on": []}]), "alerts[0].on", "what to tell"),
+    (
+        "alerts_can_be_told",
+        changed(alerts=[{"to": "email", "smtp": {"env": "S"}, "address": "a@b.dk, c@d.dk"}]),
+        "alerts[0].address",
+        "one e-mail address",
+    ),
     (
         "ledger_has_its_section",
         {key: value for key, value in SMALLEST.items() if key != "economic"},
@@ -68,6 +84,24 @@ REFUSED: list[tuple[str, dict[str, Any], str, str]] = [
         changed(customers__number={"store_in": 'metadata."a[b]"'}),
         "customers.number.store_in",
         "square brackets",
+    ),
+    (
+        "written_back_keys_are_not_read",
+        changed(invoices={"fields": {"notes.heading": {"template": "{number} {metadata.ledger_status}"}}}),
+        "invoices.fields.notes.heading",
+        "invoices.write_back writes this one itself",
+    ),
+    (
+        "written_back_keys_are_not_read",
+        changed(invoices={"fields": {"notes.heading": ["metadata.po", {"from": 'metadata."ledger_document"'}]}}),
+        "invoices.fields.notes.heading",
+        "metadata.ledger_document",
+    ),
+    (
+        "written_back_keys_are_not_read",
+        changed(invoices=_rules({"metadata": {"ledger_error": None}})),
+        "invoices.rules[0].if.metadata.ledger_error",
+        "another key",
     ),
     (
         "number_field_exists",

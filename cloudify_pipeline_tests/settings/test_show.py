@@ -18,7 +18,7 @@ def test_every_setting_in_force_is_shown_with_its_origin(tmp_path: Path) -> None
     assert rows["invoices.rules[0].if.currency"] == ("null", "default")
     assert rows["write_mode"] == ("dry_run", "default")
     assert rows["customers.match[1].ledger"] == ("email", "default")
-    assert rows["invoices.write_back"] == ("true", "default, not built yet")
+    assert rows["invoices.write_back"] == ("true", "default")
     assert rows["journal.enabled"] == ("false", "default, not built yet")
     assert rows["invoices.send_by"] == ("none", "default")
     assert rows["customers.fields"] == ("{}", "default")

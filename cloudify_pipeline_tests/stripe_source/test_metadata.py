@@ -10,6 +10,7 @@ import stripe
 
 from cloudify_pipeline.catalogue import CATALOGUE
 from cloudify_pipeline.errors import NotAuthorised
+from cloudify_pipeline.stripe_source.limits import Limits
 from cloudify_pipeline.stripe_source.metadata import NEEDED_RIGHTS, StripeWriter, check_rights
 from cloudify_pipeline_tests.stripe_source.fake_stripe import FakeStripe, refuse
 
@@ -45,7 +46,9 @@ async def test_metadata_is_merged_and_each_write_has_its_own_key() -> None:
     wire = Wire()
     assert await writer(wire).set_invoice_metadata("in_1", {"ledger_status": "booked", "ledger_error": ""}) is None
     assert await writer(wire).set_customer_metadata("cus_1", {"number": "1007"}) is None
-    (method, url, headers, form), (_, customer_url, other, _) = wire.sent
+    assert await writer(wire).set_metadata("charge", "ch_1", {"ledger_status": "booked"}) is None
+    (method, url, headers, form), (_, customer_url, other, _), (_, charge_url, *_) = wire.sent
+    assert charge_url == "http://127.0.0.1:9/v1/charges/ch_1"
     assert (method.upper(), url, customer_url) == (
         "POST", "http://127.0.0.1:9/v1/invoices/in_1", "http://127.0.0.1:9/v1/customers/cus_1",
     )  # fmt: skip
@@ -55,6 +58,25 @@ async def test_metadata_is_merged_and_each_write_has_its_own_key() -> None:
     assert "X-Stripe-Client-Telemetry" not in headers
 
 
+async def test_writes_wait_for_stripes_limits() -> None:
+    waited: list[str] = []
+
+    class Counted(Limits):
+        async def wait(self, path: str) -> None:
+            waited.append(path)
+
+    limited = StripeWriter(
+        "rk_test_hidden",
+        api_base="https://api.stripe.com",
+        api_version="2026-10-28.endive",
+        http_client=Wire(),
+        limits=Counted(total=None, per_endpoint=None),
+    )
+    await limited.set_invoice_metadata("in_1", {"a": "b"})
+    await limited.set_metadata("charge", "ch_1", {"a": "b"})
+    assert waited == ["/v1/invoices/in_1", "/v1/charges/ch_1"]
+
+
 @pytest.mark.parametrize(
     ("status", "error", "code", "attempts"),
     [
@@ -62,6 +84,7 @@ async def test_metadata_is_merged_and_each_write_has_its_own_key() -> None:
         (403, {"type": "invalid_request_error", "message": "rk_test_hidden may not"}, "E-CONN-ROLE", 1),
         (409, {"type": "invalid_request_error", "code": "lock_timeout"}, "E-RATE", 4),
         (429, {"type": "invalid_request_error", "code": "rate_limit"}, "E-RATE", 1),
+        (429, {"type": "invalid_request_error", "code": "lock_timeout"}, "E-RATE", 1),
         (500, {"type": "api_error"}, "E-SERVER", 4),
         (404, {"type": "invalid_request_error", "code": "resource_missing"}, "E-REFUSED", 1),
     ],

@@ -85,15 +85,18 @@ class Company:
     def sync(self, **scope: Any) -> Run:
         return asyncio.run(self._sync(**scope))
 
-    async def _sync(self, ids: tuple[str, ...] = (), since: datetime | None = None) -> Run:
+    async def _sync(
+        self, ids: tuple[str, ...] = (), since: datetime | None = None, *, run_id: str = "run", again: bool = False
+    ) -> Run:
         opened = self.connection()
         before = len(self.sandbox.economic.calls)
         report = await sync.stage(opened, ids=ids, since=since)
         await sync.plan(opened, ids=ids or None)
         endings: list[Ending] = []
-        for step in (sync.post_planned_customers, sync.post_planned_products, sync.post_planned_documents):
-            endings += (await step(opened, "run")).endings
-        endings += (await sync.settle(opened, "run")).endings
+        endings += (await sync.post_planned_customers(opened, run_id)).endings
+        endings += (await sync.post_planned_products(opened, run_id)).endings
+        endings += (await sync.post_planned_documents(opened, run_id, again=again)).endings
+        endings += (await sync.settle(opened, run_id)).endings
         opened.log.close()
         calls = [(call.method, call.path) for call in list(self.sandbox.economic.calls)[before:]]
         return Run(report, endings, calls)

@@ -126,11 +126,11 @@ def test_a_booked_invoice_keeps_its_words_and_says_so(company: Company) -> None:
     assert company.sync().calls == [("GET", "/self")]
 
 
-CHANGES: dict[str, tuple[Callable[[Company, str], None], str]] = {
+CHANGES: dict[str, tuple[Callable[[Company, str], object], str]] = {
     "voided": (lambda c, i: c.sandbox.stripe.void(i, at=c.now), "E-VOIDED"),
     "uncollectible": (lambda c, i: c.sandbox.stripe.mark_uncollectible(i, at=c.now), "E-UNCOLLECTIBLE"),
     "credited": (
-        lambda c, i: c.sandbox.stripe.update_invoice(i, at=c.now, pre_payment_credit_notes_amount=2_500) and None,
+        lambda c, i: c.sandbox.stripe.update_invoice(i, at=c.now, pre_payment_credit_notes_amount=2_500),
         "E-CREDITED",
     ),
 }
@@ -227,7 +227,7 @@ def test_every_state_meets_every_change(company: Company, before: str, change: s
     if before == "failed":
         company.sandbox.faults_economic.add(Fault("POST", "/invoices/drafts", status=400))
     buyer = company.customer()
-    currency = {"currency": "thb", "lines": [Line(amount=10_000)]} if before == "held" else {}
+    currency: dict[str, Any] = {"currency": "thb", "lines": [Line(amount=10_000)]} if before == "held" else {}
     invoice = company.invoice(buyer, metadata={"po": "PO-1", "remark": "As agreed"}, days_until_due=14, **currency)
     state = {"draft": "posted", "order": "posted"}.get(before, before)
     assert company.sync().counts() == {state: 1}

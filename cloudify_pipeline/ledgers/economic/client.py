@@ -9,11 +9,13 @@ import math
 import time
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx
 import tenacity
 
+from cloudify_pipeline.clocks import ahead_of
 from cloudify_pipeline.errors import NotSent, OutcomeUnknown, Unreachable
 from cloudify_pipeline.ledgers.economic import wire
 from cloudify_pipeline.ledgers.economic.errors import Fault, read_fault, refusal_of_access, refusal_of_write
@@ -72,8 +74,10 @@ class EconomicClient:
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         requests: Requests | None = None,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self.requests = requests if requests is not None else Requests()
+        self._now = now
         self._bases = {False: api_base.rstrip("/"), True: openapi_base.rstrip("/")}
         self._attempts = attempts
         self._sleep = sleep
@@ -226,6 +230,7 @@ class EconomicClient:
     def _hear(self, answer: httpx.Response) -> Fault | None:
         """Learn the budget from `answer`; its fault when it is not a success."""
         self._pace.heard(answer.headers)
+        self.requests.ahead = ahead_of(answer.headers.get("Date"), self._now())
         if answer.status_code == 429:
             self._pace.told_to_wait(answer.headers)
         if answer.is_success:

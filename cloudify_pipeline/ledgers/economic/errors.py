@@ -2,7 +2,7 @@
 
 The two API families and the gateways before them answer errors in at least seven shapes (reference/economic.md §8).
 One walk flattens them all. What was sent (`inputValue`, `value`) is dropped: it may be personal. Messages may be in the
-agreement's language, so codes decide; text decides only where the ledger gives no code.
+agreement's language, so codes decide; text decides only where the ledger gives no code (:mod:`.refusal_codes`).
 """
 
 from collections.abc import Iterator, Mapping
@@ -10,62 +10,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from cloudify_pipeline.errors import LedgerAnswerError, NotAuthorised, NotSent, OutcomeUnknown, PipelineError, Refused
-from cloudify_pipeline.ledgers.economic import wire
+from cloudify_pipeline.ledgers.economic import refusal_codes, wire
 
 _FORGETFUL = frozenset({"PayloadChanged", "URLChanged"})
 """The key is known with another content: says nothing about whether the earlier request was carried out."""
 
-_CODES = {
-    "E02250": "E-CONN-GRANT",
-    "E04042": "E-DUE-MISSING",
-    "E04500": "E-NULL",
-    "E04730": "E-NULL",
-    "E04740": "E-DECIMALS",
-    "E04760": "E-DUE-EARLY",
-    "E04800": "E-REFERENCE",
-    "E04810": "E-PAGE",
-    "E04870": "E-PERIOD",
-    "E06000": "E-REFERENCE",
-    "E06010": "E-DUPLICATE-NUMBER",
-    "E06151": "E-TERMS-IMMUTABLE",
-    "E06600": "E-PROD-BARRED",
-    "E07080": "E-REFERENCE",
-    "E07140": "E-REFERENCE",
-    "E07150": "E-REFERENCE",
-    "E07180": "E-TERMS-TYPE",
-    "PayloadChanged": "E-IDEMPOTENCY",
-    "URLChanged": "E-IDEMPOTENCY",
-    "UpdateConflict": "E-CONFLICT",
-    "BadFilterRequest": "E-FILTER",
-    "AccessDeniedAgreementMissingModules": "E-CONN-MODULE",
-    "CustomerAlreadyExists": "E-CUST-TAKEN",
-    "CustomerInvalidEAN": "E-EAN",
-    "CustomerInvalidVatZone": "E-REFERENCE",
-    "CustomerInvalidPaymentTerm": "E-REFERENCE",
-    "CustomerBarredPaymentTerm": "E-REFERENCE",
-    "ProductGroupDoesNotExist": "E-REFERENCE",
-    "ProductNumberAlreadyExists": "E-DUPLICATE-NUMBER",
-    "JournalEntryDateAccountingYearClosed": "E-PERIOD",
-    "JournalEntryDateAccountingYearDoesNotExist": "E-PERIOD",
-    "JournalEntryDateAccountingYearPeriodBarred": "E-PERIOD",
-}
-
-_BY_PROPERTY = {
-    # E04041 is two things: a barred period when it stands at a date, an unusable account elsewhere (§8.1).
-    ("E04041", "date"): "E-PERIOD",
-    ("E04041", "account"): "E-REFERENCE",
-    ("E06000", "currency"): "E-CURRENCY",
-    ("E06000", "customer"): "E-CUST-MISSING",
-    ("E06000", "product"): "E-PROD-MISSING",
-    ("E06010", "customerNumber"): "E-CUST-TAKEN",
-}
-
-_BY_TEXT = (
-    ("license is read-only", "E-CONN-READONLY"),
-    ("licence is read-only", "E-CONN-READONLY"),
-    ("got null", "E-NULL"),
-    ("less than minimum value", "E-NULL"),
-)
+_WORDS_SHOWN = 300
+"""Characters of the ledger's words in a message; gateways send pages."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,20 +50,35 @@ class Fault:
 
     @property
     def code(self) -> str:
-        """The catalogue code: that of the first detail that says more than "refused"."""
-        found = (_catalogued(detail) for detail in self.details)
-        known = next((code for code in found if code), None) or _by_text(self)
-        if known:
-            return known
-        return {401: "E-CONN-GRANT", 403: "E-CONN-ROLE", 409: "E-CONFLICT", 429: "E-RATE"}.get(
-            self.status, "E-SERVER" if self.status >= 500 else "E-REFUSED"
-        )
+        """The catalogue code: that of the first detail that says more than "refused"; E-UNMAPPED when nothing is known of it."""
+        return self._decisive()[0] or refusal_codes.of_status(self.status)
+
+    @property
+    def field(self) -> str | None:
+        """Where the finding stands that gave the code; where none did, the first finding that has a place."""
+        decisive = self._decisive()[1]
+        places = ([decisive.path] if decisive else []) + [detail.path for detail in self.details]
+        return next((path for path in places if path), None)
+
+    def _decisive(self) -> tuple[str | None, Detail | None]:
+        # A 404 on an address is about the whole record, whatever code stands with it; one with findings is about a reference.
+        if self.status != 404 or any(detail.path for detail in self.details):
+            for detail in self.details:
+                if code := refusal_codes.of_finding(detail.code, detail.property, detail.message):
+                    return code, detail
+            return refusal_codes.of_finding("", "", self.message), None
+        return None, None
 
     def __str__(self) -> str:
         said = [f"{detail.path}: {detail.message}" if detail.path else detail.message for detail in self.details]
-        text = "; ".join(dict.fromkeys(part for part in said if part)) or self.message
-        own = f" ({', '.join(self.raw_codes)})" if self.raw_codes else ""
-        return f"HTTP {self.status}: {text or 'no message'}{own}"
+        text = _shortened("; ".join(dict.fromkeys(part for part in said if part)) or self.message) or "no message"
+        if self.code != "E-UNMAPPED":
+            own = f" ({', '.join(self.raw_codes)})" if self.raw_codes else ""
+            return f"HTTP {self.status}: {text}{own}"
+        # What nobody knows yet is counted by the ledger's own code, which therefore stands first (control/unmapped.py).
+        own = next((code for code in self.raw_codes if code != refusal_codes.WRAPPER), "")
+        hint = next((detail.hint for detail in self.details if detail.hint), "")
+        return f"HTTP {self.status}{f' {own}' if own else ''}: {text}{f' Hint: {_shortened(hint)}' if hint else ''}"
 
 
 def read_fault(status: int, body: bytes, request_id: str | None = None) -> Fault:
@@ -144,9 +110,13 @@ def refusal_of_write(fault: Fault) -> PipelineError:
     # A conflict is answered by a cache or a lock, not by the books: it does not prove that nothing was written (§9).
     elif fault.status >= 500 or fault.status in {408, 409} or fault.status < 400 or _FORGETFUL & set(fault.raw_codes):
         kind = OutcomeUnknown
-    field = next((detail.path for detail in fault.details if detail.path), None)
     return kind(
-        str(fault), code=fault.code, status=fault.status, request_id=fault.request_id, raw_codes=fault.raw_codes, field=field
+        str(fault),
+        code=fault.code,
+        status=fault.status,
+        request_id=fault.request_id,
+        raw_codes=fault.raw_codes,
+        field=fault.field,
     )
 
 
@@ -189,10 +159,5 @@ def _string(node: Mapping[str, Any], *names: str) -> str:
     return next((value for name in names if isinstance(value := node.get(name), str) and value), "")
 
 
-def _catalogued(detail: Detail) -> str | None:
-    return _BY_PROPERTY.get((detail.code, detail.property)) or _CODES.get(detail.code)
-
-
-def _by_text(fault: Fault) -> str | None:
-    text = " ".join([fault.message, *(detail.message for detail in fault.details)]).lower()
-    return next((code for words, code in _BY_TEXT if words in text), None)
+def _shortened(text: str) -> str:
+    return text if len(text) <= _WORDS_SHOWN else f"{text[: _WORDS_SHOWN - 1]}…"

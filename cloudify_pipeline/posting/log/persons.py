@@ -67,12 +67,12 @@ def words(log: PostingLog, connection: str, stripe_ids: Sequence[str]) -> Mappin
     return {stripe_id: tuple(several) for stripe_id, several in found.items()}
 
 
-def linked(log: PostingLog, connection: str) -> frozenset[tuple[str | None, str | None]]:
-    """(kind, number) of every ledger document that somebody has said is a Stripe invoice's already."""
+def linked(log: PostingLog, connection: str) -> Mapping[tuple[str | None, str | None], str]:
+    """(kind, number) of every ledger document that somebody has said is a Stripe invoice's already → that invoice."""
     c = accepted.c
-    query = select(c.ledger_kind, c.number).where(c.connection == connection, c.decision == "link")
+    query = select(c.ledger_kind, c.number, c.stripe_id).where(c.connection == connection, c.decision == "link")
     with log.engine.connect() as db:
-        return frozenset((row.ledger_kind, row.number) for row in db.execute(query))
+        return {(row.ledger_kind, row.number): row.stripe_id for row in db.execute(query)}
 
 
 def word_change(connection: str, word: Word) -> LogChange:

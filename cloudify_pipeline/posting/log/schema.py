@@ -1,7 +1,8 @@
 """The posting log's tables: append-only where it is evidence, current state where it is an index of it.
 
 `operations` and `attempts` are what was intended, sent and answered; `records` is each record's present ending;
-`identities` says which ledger number a Stripe id became; `bindings` pins a connection to its books.
+`identities` says which ledger number a Stripe id became; `bindings` pins a connection to its books. `audit` is the hash
+chain over all of them, `audit_heads` its last link per connection; `search_terms` is what else a record is found by.
 """
 
 from sqlalchemy import (
@@ -19,7 +20,8 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+"""2: the audit chain. A program that knows only 1 would write rows the chain does not know; it refuses such a log."""
 metadata = MetaData()
 
 versions = Table("schema_version", metadata, Column("version", Integer, primary_key=True))
@@ -123,3 +125,36 @@ records = Table(
 Index("records_by_state", records.c.connection, records.c.kind, records.c.state)
 Index("records_by_number", records.c.connection, records.c.number)
 Index("records_by_stripe_number", records.c.connection, records.c.stripe_number)
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("connection", String(64), primary_key=True),
+    Column("seq", Integer, primary_key=True, autoincrement=False),
+    Column("at", String(32), nullable=False),
+    Column("entry", String(16), nullable=False),
+    Column("subject", String(320), nullable=False),
+    Column("payload", Text, nullable=False),
+    Column("previous", String(64), nullable=False),
+    Column("hash", String(64), nullable=False),
+)
+Index("audit_by_subject", audit.c.connection, audit.c.entry, audit.c.subject, audit.c.seq)
+
+audit_heads = Table(
+    "audit_heads",
+    metadata,
+    Column("connection", String(64), primary_key=True),
+    Column("seq", Integer, nullable=False),
+    Column("hash", String(64), nullable=False),
+)
+
+search_terms = Table(
+    "search_terms",
+    metadata,
+    Column("connection", String(64), primary_key=True),
+    Column("kind", String(16), primary_key=True),
+    Column("stripe_id", String(255), primary_key=True),
+    Column("term", String(255), primary_key=True),
+)
+# With the columns of the answer in it: SQLite would rather walk the whole key than look rows up.
+Index("search_terms_by_term", *(search_terms.c[name] for name in ("connection", "term", "kind", "stripe_id")))

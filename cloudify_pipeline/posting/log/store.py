@@ -5,19 +5,21 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, RowMapping, create_engine, event, func, select
-from sqlalchemy.dialects.postgresql import insert as postgresql_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+from sqlalchemy import Connection, RowMapping, func, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from cloudify_pipeline.accounting.chart import Number
 from cloudify_pipeline.errors import LogUnavailable, Problem
 from cloudify_pipeline.ledgers.port import LedgerIdentity, Operation, StoredKind, Write
 from cloudify_pipeline.posting.endings import Ending, RecordKind
+from cloudify_pipeline.posting.log import evidence
 from cloudify_pipeline.posting.log import schema as t
+from cloudify_pipeline.posting.log.chain import is_open, page
+from cloudify_pipeline.posting.log.database import open_engine, prepare, upsert
+from cloudify_pipeline.posting.log.endings import record_row
+from cloudify_pipeline.posting.log.terms import add_terms, found, keep
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,15 +57,11 @@ class PostingLog:
     def __init__(self, url: str) -> None:
         self.url = url
         try:
-            self.engine = _engine(url)
-            with self.engine.begin() as connection:
-                t.metadata.create_all(connection)
-                found = connection.scalar(select(func.max(t.versions.c.version)))
-                if found is None:
-                    connection.execute(t.versions.insert().values(version=t.SCHEMA_VERSION))
+            self.engine = open_engine(url)
+            found = prepare(self.engine)
         except SQLAlchemyError as error:
             raise LogUnavailable(f"the posting log cannot be opened: {type(error).__name__}") from error
-        if found is not None and found > t.SCHEMA_VERSION:
+        if found > t.SCHEMA_VERSION:
             raise LogUnavailable(f"the posting log was written by a newer version (schema {found}); install that one")
 
     def close(self) -> None:
@@ -86,8 +84,10 @@ class PostingLog:
             "base_currency": identity.base_currency,
             "bound_at": now,
         }
+        row = {"connection": connection, **values}
         with self.engine.begin() as db:
-            self._upsert(db, t.bindings, [{"connection": connection, **values}])
+            page(db, connection, now).tell(evidence.binding(row), now)
+            upsert(db, t.bindings, [row])
 
     # -- identities -----------------------------------------------------------------------------------------------------
 
@@ -118,7 +118,14 @@ class PostingLog:
             "source_hash": identity.source_hash,
             "linked_at": now,
         }
-        return LogChange(lambda db: self._upsert(db, t.identities, [row]))
+
+        def apply(db: Connection) -> None:
+            page(db, connection, now).tell(evidence.identity(row), now)
+            upsert(db, t.identities, [row])
+            # A draft has a number of its own, by which people go on looking for it when it is booked.
+            keep(db, connection, [(kind, identity.stripe_id, str(identity.number))])
+
+        return LogChange(apply)
 
     # -- operations -----------------------------------------------------------------------------------------------------
 
@@ -164,8 +171,11 @@ class PostingLog:
         }
 
         def insert(db: Connection) -> int:
+            chain = page(db, connection, now)
             result = db.execute(t.operations.insert().values(**values))
-            return int(result.inserted_primary_key[0])  # type: ignore[index]
+            operation_id = int(result.inserted_primary_key[0])  # type: ignore[index]
+            chain.tell(evidence.intent({"id": operation_id, **values, "ended_at": None, "number": None}), now)
+            return operation_id
 
         return LogChange(insert)
 
@@ -186,23 +196,24 @@ class PostingLog:
 
         def update(db: Connection) -> None:
             state = {"found": "confirmed", "absent": "superseded"}.get(outcome, outcome)
-            db.execute(
-                t.operations.update()
-                .where(t.operations.c.id == operation_id)
-                .values(state=state, ended_at=now, number=None if number is None else str(number))
-            )
-            db.execute(
-                t.attempts.insert().values(
-                    operation_id=operation_id,
-                    run_id=run_id,
-                    at=now,
-                    outcome=outcome,
-                    milliseconds=milliseconds,
-                    request_id=request_id,
-                    code=code,
-                    message=message,
-                )
-            )
+            ended = {"state": state, "ended_at": now, "number": None if number is None else str(number)}
+            o = t.operations.c
+            changed = t.operations.update().where(o.id == operation_id).values(**ended).returning(o.connection, o.key)
+            operation = db.execute(changed).one()
+            chain = page(db, operation.connection, now)
+            attempt = {
+                "operation_id": operation_id,
+                "run_id": run_id,
+                "at": now,
+                "outcome": outcome,
+                "milliseconds": milliseconds,
+                "request_id": request_id,
+                "code": code,
+                "message": message,
+            }
+            result = db.execute(t.attempts.insert().values(**attempt))
+            attempt["id"] = int(result.inserted_primary_key[0])  # type: ignore[index]
+            chain.tell(evidence.outcome(attempt, {"key": operation.key, **ended}), now)
 
         return LogChange(update)
 
@@ -211,15 +222,23 @@ class PostingLog:
     def record_changes(self, connection: str, endings: Sequence[Ending], *, run_id: str, now: datetime) -> "LogChange":
         """The change that sets the present ending of records. A settled document never falls back to planned or skipped."""
 
-        def apply(db: Connection) -> None:
+        def changed(db: Connection) -> list[dict[str, Any]]:
             present = self._present(db, connection, endings)
-            rows = [
-                row
-                for ending in endings
-                if (row := _record_row(connection, ending, present.get((ending.kind, ending.stripe_id)), run_id, now))
-            ]
+            rows = (record_row(connection, one, present.get((one.kind, one.stripe_id)), run_id, now) for one in endings)
+            return [row for row in rows if row is not None]
+
+        def apply(db: Connection) -> None:
+            held = is_open(db, connection)
+            rows = changed(db)
             if rows:
-                self._upsert(db, t.records, rows)
+                chain = page(db, connection, now)
+                # Until the chain was locked, another process may have ended these records otherwise.
+                rows = rows if held else changed(db)
+                for row in rows:
+                    chain.tell(evidence.record(row), now)
+            if rows:
+                upsert(db, t.records, rows)
+            add_terms(db, connection, endings, rows)
 
         return LogChange(apply)
 
@@ -232,15 +251,14 @@ class PostingLog:
     def records(
         self, connection: str, kind: RecordKind = "document", *, states: Sequence[str] | None = None, find: str | None = None
     ) -> list[dict[str, Any]]:
-        """Present records, newest first; `find` is looked for in ids, numbers and names."""
+        """Present records, newest first; `find` as :func:`terms.found` has it."""
         c = t.records.c
         query = select(t.records).where(c.connection == connection, c.kind == kind)
         if states is not None:
             query = query.where(c.state.in_(states))
-        if find:
-            text = f"%{find}%"
-            query = query.where(c.stripe_id.ilike(text) | c.number.ilike(text) | c.stripe_number.ilike(text) | c.name.ilike(text))
         with self.engine.connect() as db:
+            if find:
+                query = query.where(found(db, connection, kind, find))
             rows = db.execute(query.order_by(c.updated_at.desc(), c.stripe_id)).mappings().all()
         return [{**row, "updated_at": _aware(row["updated_at"]), "total": _decimal(row["total"])} for row in rows]
 
@@ -298,13 +316,6 @@ class PostingLog:
         )
         return {(row["kind"], row["stripe_id"]): row for row in rows}
 
-    def _upsert(self, db: Connection, table: Any, rows: list[dict[str, Any]]) -> None:
-        insert = postgresql_insert if db.dialect.name == "postgresql" else sqlite_insert
-        statement = insert(table)
-        keys = [column.name for column in table.primary_key]
-        changed = {name: statement.excluded[name] for name in rows[0] if name not in keys}
-        db.execute(statement.on_conflict_do_update(index_elements=keys, set_=changed), rows)
-
 
 class LogChange:
     """A change of the log that somebody else commits, alone or with others."""
@@ -324,42 +335,6 @@ def body_hash(body: bytes) -> str:
     return hashlib.sha256(body).hexdigest()
 
 
-def _record_row(connection: str, ending: Ending, present: RowMapping | None, run_id: str, now: datetime) -> dict[str, Any] | None:
-    problem = ending.problem
-    row = {
-        "connection": connection,
-        "kind": ending.kind,
-        "stripe_id": ending.stripe_id,
-        "state": ending.state,
-        "stripe_number": ending.stripe_number,
-        "name": ending.name,
-        "ledger_kind": ending.ledger_kind,
-        "number": None if ending.number is None else str(ending.number),
-        "total": None if ending.total is None else str(ending.total),
-        "currency": ending.currency,
-        "code": problem.code if problem else None,
-        "message": problem.message if problem else None,
-        "field": problem.field if problem else None,
-        "found": problem.found if problem else None,
-        "revision": ending.revision,
-        "url": ending.url,
-        "attempts": 0,
-        "run_id": run_id,
-        "updated_at": now,
-    }
-    if present is None:
-        return {**row, "attempts": int(ending.made or ending.state == "failed")}
-    if present["state"] in {"posted", "booked"} and ending.state in {"planned", "skipped"}:
-        return None
-    kept = ("stripe_number", "name", "ledger_kind", "number", "total", "currency", "revision", "url")
-    row.update({name: present[name] for name in kept if row[name] is None})
-    compared = ("state", "number", "code", "message", "revision", "ledger_kind", "total", "name", "url")
-    if not ending.made and all(row[name] == present[name] for name in compared):
-        return None
-    row["attempts"] = present["attempts"] + int(ending.made or ending.state == "failed")
-    return row
-
-
 def _identity(row: RowMapping) -> Identity:
     number: Number = int(row["number"]) if row["numeric"] else row["number"]
     return Identity(row["stripe_id"], number, row["ledger_kind"], row["fingerprint"], row["how"], row["source_hash"])
@@ -375,18 +350,3 @@ def _aware(value: datetime) -> datetime:
 
 def _decimal(text: str | None) -> Decimal | None:
     return None if text is None else Decimal(text)
-
-
-def _engine(url: str) -> Engine:
-    engine = create_engine(url)
-    if engine.dialect.name == "sqlite":
-        if engine.url.database and engine.url.database != ":memory:":
-            Path(engine.url.database).parent.mkdir(parents=True, exist_ok=True)
-
-        @event.listens_for(engine, "connect")
-        def _durable(connection: Any, _: Any) -> None:
-            # WAL lets `status` read while a run writes; full sync because an intent that a power cut forgets is a double.
-            for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=30000", "foreign_keys=ON"):
-                connection.execute(f"PRAGMA {pragma}")
-
-    return engine

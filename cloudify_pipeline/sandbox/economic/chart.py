@@ -57,7 +57,10 @@ class Chart:
                 "vatNumber": "38158260",
             },
             "application": {"appNumber": 4711, "name": "Sandbox", "requiredRoles": [{"roleNumber": 2, "name": role}]},
-            "settings": {"baseCurrency": demo_agreement.BASE_CURRENCY, "defaultPaymentTerm": demo_agreement.NET_8},
+            "settings": {
+                "baseCurrency": self.store.fact("base_currency", demo_agreement.BASE_CURRENCY),
+                "defaultPaymentTerm": demo_agreement.NET_8,
+            },
             "canSendElectronicInvoice": True,
             "modules": [],
             "self": f"{request.base}/self",

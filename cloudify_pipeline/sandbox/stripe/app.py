@@ -50,7 +50,7 @@ _RESOURCES = (
     _Resource("coupons", "coupon", "coupon"),
     _Resource("invoices", "invoice", "invoice", writable=True),
     _Resource("invoice_payments", "invoice_payment", "invoice"),
-    _Resource("charges", "charge", "charge"),
+    _Resource("charges", "charge", "charge", writable=True),
     _Resource("payment_intents", "payment_intent", "payment_intent"),
     _Resource("events", "event", "event"),
 )
@@ -180,7 +180,8 @@ class _Server:
             if "metadata" in given:
                 changed = params.merged(obj["metadata"], params.metadata_changes(given["metadata"]))
                 asked = {"id": request.state.id, "idempotency_key": key}
-                update = self._store.update_invoice if resource.kind == "invoice" else self._store.update_customer
+                updates = {"invoice": self._store.update_invoice, "charge": self._store.update_charge}
+                update = updates.get(resource.kind, self._store.update_customer)
                 obj = update(id_, at=self._clock(), request=asked, metadata=changed)
             return self._expanded(render.shown(obj), given, "expand")
 

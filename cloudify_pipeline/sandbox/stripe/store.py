@@ -18,6 +18,7 @@ ALL_RIGHTS = frozenset(
     for name in (
         "accounts_kyc_basic_read",
         "charge_read",
+        "charge_write",
         "coupon_read",
         "customer_read",
         "customer_write",
@@ -228,6 +229,10 @@ class StripeStore(Catalogue):
     def update_invoice(self, id_: str, *, at: datetime, request: Json | None = None, **changes: Any) -> Json:
         """Replace fields of an invoice, and emit invoice.updated where something changed."""
         return self._update("invoice", id_, at, request, changes)
+
+    def update_charge(self, id_: str, *, at: datetime, request: Json | None = None, **changes: Any) -> Json:
+        """Replace fields of a payment, and emit charge.updated where something changed."""
+        return self._update("charge", id_, at, request, changes)
 
     def delete_invoice(self, id_: str, *, at: datetime) -> None:
         """Delete a draft; it answers 404 from then on."""

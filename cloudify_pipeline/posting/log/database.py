@@ -1,0 +1,85 @@
+"""The posting log's database: opening it, writing over what is there, and reading it as of one instant."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, Table, create_engine, event, func, inspect, select
+from sqlalchemy.dialects.postgresql import insert as postgresql_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+
+from cloudify_pipeline.posting.log import schema as t
+from cloudify_pipeline.posting.log.chain import write_pages
+
+
+def open_engine(url: str) -> Engine:
+    """The engine for `url`. Whatever is entered into the audit chain is written with the transaction it was entered in."""
+    engine = create_engine(url)
+    event.listen(engine, "commit", write_pages)
+    if engine.dialect.name == "sqlite":
+        if engine.url.database and engine.url.database != ":memory:":
+            Path(engine.url.database).parent.mkdir(parents=True, exist_ok=True)
+
+        @event.listens_for(engine, "connect")
+        def _durable(connection: Any, _: Any) -> None:
+            # WAL lets `status` read while a run writes; full sync because an intent that a power cut forgets is a double.
+            for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=30000", "foreign_keys=ON"):
+                connection.execute(f"PRAGMA {pragma}")
+
+    return engine
+
+
+def prepare(engine: Engine) -> int:
+    """Make what is missing of the tables; the version they are of."""
+    names = inspect(engine).get_table_names()
+    with engine.begin() as db:
+        if not t.metadata.tables.keys() <= set(names):
+            t.metadata.create_all(db)
+        found = db.scalar(select(func.max(t.versions.c.version)))
+        if found is None or found < t.SCHEMA_VERSION:
+            # Every change since version 1 is a new table, so an older log needs no more than the mark.
+            add_new(db, t.versions, [{"version": t.SCHEMA_VERSION}])
+            return t.SCHEMA_VERSION
+    return int(found)
+
+
+def upsert(db: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Write `rows`, over those with the same key."""
+    db.execute(_over(db.dialect.name, table, tuple(rows[0])), rows)
+
+
+def add_new(db: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Write those of `rows` whose key is not there yet."""
+    db.execute(_beside(db.dialect.name, table), rows)
+
+
+@contextmanager
+def snapshot(engine: Engine) -> Iterator[Connection]:
+    """A connection all of whose reads see the log as it was at one instant, while runs go on writing."""
+    if engine.dialect.name == "sqlite":
+        with engine.connect() as db:
+            db.exec_driver_sql("BEGIN")
+            yield db
+            db.rollback()
+    else:
+        with engine.connect().execution_options(isolation_level="REPEATABLE READ") as db:
+            yield db
+
+
+# Putting a statement together takes longer than running it.
+@cache
+def _over(dialect: str, table: Table, names: tuple[str, ...]) -> Any:
+    statement = _INSERT[dialect](table)
+    keys = [column.name for column in table.primary_key]
+    changed = {name: statement.excluded[name] for name in names if name not in keys}
+    return statement.on_conflict_do_update(index_elements=keys, set_=changed)
+
+
+@cache
+def _beside(dialect: str, table: Table) -> Any:
+    return _INSERT[dialect](table).on_conflict_do_nothing()
+
+
+_INSERT: Mapping[str, Callable[[Table], Any]] = {"postgresql": postgresql_insert, "sqlite": sqlite_insert}

@@ -1,0 +1,232 @@
+"""`replay` and `accept`: the plan first, then a recorded run; nothing that stands in the ledger is posted twice."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from importlib import reload
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cloudify_pipeline.orchestration.instance import instance
+from cloudify_pipeline_tests.cli.conftest import Call
+from cloudify_pipeline_tests.orchestration.conftest import reloaded
+from cloudify_pipeline_tests.whole_runs.conftest import Company
+
+
+@pytest.fixture
+def load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    from cloudify_pipeline.orchestration import launch
+
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path / "home" / "dagster"))
+
+    def loading() -> None:
+        with reloaded():
+            reload(launch)
+
+    return loading
+
+
+@pytest.fixture
+def synced(shop: Company, call: Call, load: Callable[[], None]) -> Company:
+    """One document is booked, one is held because the buyer's country is missing."""
+    load()
+    assert call("sync", "--json").code == 1
+    return shop
+
+
+def held_one(call: Call) -> dict[str, Any]:
+    (row,) = (row for row in call("status", "--json").document["documents"] if row["state"] == "held")
+    return dict(row)
+
+
+def mend(company: Company, invoice: str) -> None:
+    """The customer gets a country, and so does the open invoice."""
+    stripe = company.sandbox.stripe
+    address = {"line1": "Havnegade 1", "city": "Aarhus", "postal_code": "8000", "country": "DK"}
+    customer = stripe.get("invoice", invoice)["customer"]
+    # The command line has no clock but the machine's.
+    now = datetime.now(UTC)
+    stripe.update_customer(customer, at=now, address=address)
+    stripe.update_invoice(invoice, at=now, customer_address=address)
+
+
+def test_a_replay_of_what_failed_makes_exactly_one_document(synced: Company, call: Call) -> None:
+    held = held_one(call)
+    mend(synced, held["stripe_id"])
+    replayed = call("replay", "--failed", "--json")
+    assert replayed.code == 0, replayed.out
+    found = replayed.document
+    assert found["ids"] == [held["stripe_id"]]
+    assert [one["does"] for one in found["plan"]["documents"]] == ["create the draft and book it"]
+    assert (found["counts_before"]["held"], found["counts"]["held"], found["counts"]["booked"]) == (1, 0, 2)
+    assert len(synced.documents()) == 2
+    with instance() as recorded:
+        run = recorded.get_run_by_id(found["run_id"])
+    assert run is not None
+    assert run.job_name == "replay"
+
+
+def test_a_replay_of_what_is_booked_does_nothing_and_says_so(synced: Company, call: Call) -> None:
+    (booked,) = (row for row in call("status", "--json").document["documents"] if row["state"] == "booked")
+    before = len(synced.sandbox.economic.writes())
+    replayed = call("replay", "nordlys", "--number", booked["ledger_number"])
+    assert replayed.code == 0
+    assert "nothing: it stands as it should" in replayed.out
+    assert "Nothing changed" in replayed.out
+    assert len(synced.sandbox.economic.writes()) == before
+
+
+def test_a_replay_of_everything_writes_nothing(synced: Company, call: Call) -> None:
+    before = len(synced.sandbox.economic.writes())
+    replayed = call("replay", "--all", "--json")
+    assert replayed.document["plan"]["writes"] == 0
+    assert len(replayed.document["ids"]) == 2
+    assert len(synced.sandbox.economic.writes()) == before
+
+
+def test_the_plan_alone_sends_nothing_and_starts_no_run(synced: Company, call: Call) -> None:
+    held = held_one(call)
+    mend(synced, held["stripe_id"])
+    with instance() as recorded:
+        runs = recorded.get_runs_count()
+        planned = call("replay", "--error", "E-VAT-ZONE", "--plan")
+        assert recorded.get_runs_count() == runs
+    assert (planned.code, len(synced.documents())) == (0, 1)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "key", "words"),
+    [
+        ([], "what to replay", "say which records"),
+        (["--error", "E-NONSENSE"], "error_code", "cloudify errors"),
+        (["--since", "yesterday"], "changed_since", "2026-11-01"),
+        (["cus_1"], "INVOICE", "invoice or charge ids"),
+    ],
+)
+def test_a_replay_says_what_is_wrong_with_the_call(
+    synced: Company, call: Call, arguments: list[str], key: str, words: str
+) -> None:
+    called = call("replay", "nordlys", *arguments)
+    assert called.code == 2
+    assert key in called.err
+    assert words in " ".join(called.err.split())
+
+
+def test_times_and_revisions_choose_records(synced: Company, call: Call) -> None:
+    with_time = call("replay", "--since", "2026-11-01", "--until", "2026-11-30", "--plan", "--json").document
+    assert len(with_time["ids"]) == 2
+    assert call("replay", "--since", "2026-12-01", "--plan", "--json").document["ids"] == []
+    (row,) = synced.connection().log.records("nordlys", states=("booked",))
+    assert call("replay", "--revision", row["revision"], "--plan", "--json").document["ids"] == [row["stripe_id"]]
+
+
+def test_a_draft_with_changed_mappings_is_replaced_under_its_number(shop: Company, call: Call, load: Callable[[], None]) -> None:
+    shop.configure(invoices={"rules": [{"when": "paid", "create": "draft_invoice"}]})
+    shop.connection()
+    load()
+    call("sync", "--json")
+    (before,) = shop.sandbox.economic.drafts()
+    shop.configure(invoices={"fields": {"notes.heading": {"template": "Invoice {number}"}}})
+    shop.connection()
+    assert call("sync", "--json").document["documents"] == [], "settings alone change nothing that stands"
+    key = before["references"]["other"].removeprefix("stripe:")
+    replayed = call("replay", "nordlys", key, "--json").document
+    (after,) = shop.sandbox.economic.drafts()
+    assert [one["does"] for one in replayed["plan"]["documents"]] == ["replace the draft"]
+    assert after["draftInvoiceNumber"] == before["draftInvoiceNumber"]
+    assert after["notes"]["heading"].startswith("Invoice ")
+
+
+def by_hand(company: Company, days: int = 2, gross: int = 100) -> int:
+    """A bookkeeper enters the very sale of `company`'s only new invoice in the ledger."""
+    import httpx
+
+    (customer,) = (c for c in company.sandbox.economic.customers() if c["name"] == "Frøstrup ApS")
+    body = {
+        "date": (company.now - timedelta(days=1) + timedelta(days=days)).date().isoformat(),
+        "currency": "DKK",
+        "layout": {"layoutNumber": 19},
+        "paymentTerms": {"paymentTermsNumber": 1},
+        "customer": {"customerNumber": customer["customerNumber"]},
+        "recipient": {"name": "Frøstrup ApS", "vatZone": {"vatZoneNumber": 1}},
+        "lines": [{"product": {"productNumber": "PRO-NEW"}, "description": "Pro", "quantity": 1, "unitNetPrice": gross}],
+    }
+    environment = company.sandbox.environment
+    headers = {
+        "X-AppSecretToken": environment["CLOUDIFY_DEMO_APP_SECRET_TOKEN"],
+        "X-AgreementGrantToken": environment["CLOUDIFY_DEMO_GRANT_TOKEN"],
+    }
+    answer = httpx.post(f"{company.sandbox.economic_url}/invoices/drafts", json=body, headers=headers)
+    assert answer.status_code == 201, answer.text
+    return int(answer.json()["draftInvoiceNumber"])
+
+
+@pytest.fixture
+def keyed_twice(company: Company, call: Call, load: Callable[[], None]) -> tuple[Company, str, int]:
+    """An invoice that is due, and a draft over the same sale that somebody entered by hand."""
+    buyer = company.customer(email="froestrup@example.com")
+    company.pay(company.invoice(buyer))
+    company.connection()
+    load()
+    assert call("sync", "--json").code == 0
+    company.now += timedelta(days=30)
+    twin = by_hand(company)
+    invoice = company.pay(company.invoice(buyer))
+    return company, invoice, twin
+
+
+def test_a_document_made_by_hand_holds_the_invoice_and_both_are_shown(keyed_twice: tuple[Company, str, int], call: Call) -> None:
+    company, invoice, twin = keyed_twice
+    previewed = call("preview", "nordlys", invoice, "--json")
+    assert [problem["code"] for problem in previewed.document["problems"]] == ["E-DUP-HUMAN"]
+    assert call("sync", "--json").code == 1
+    row = held_one(call)
+    assert (row["stripe_id"], row["error_code"]) == (invoice, "E-DUP-HUMAN")
+    assert f"draft invoice {twin}" in row["error"]
+    assert "125.00 DKK" in row["error"]
+    assert len(company.sandbox.economic.drafts()) == 1
+
+
+def test_accept_links_the_document_in_the_ledger_and_never_writes_to_it(
+    keyed_twice: tuple[Company, str, int], call: Call
+) -> None:
+    company, invoice, twin = keyed_twice
+    call("sync", "--json")
+    before = company.sandbox.economic.drafts()
+    accepted = call("accept", "nordlys", invoice, "--json")
+    assert (accepted.code, accepted.document["accepted"]["decision"]) == (0, "link")
+    (row,) = (r for r in call("status", "--json").document["documents"] if r["stripe_id"] == invoice)
+    assert (row["state"], row["ledger_number"]) == ("posted", str(twin))
+    assert company.sandbox.economic.drafts() == before
+    company.now += timedelta(hours=1)
+    assert call("sync", "--json").code == 0
+    assert company.sandbox.economic.drafts() == before
+
+
+def test_accept_post_posts_it_as_planned(keyed_twice: tuple[Company, str, int], call: Call) -> None:
+    company, invoice, _ = keyed_twice
+    call("sync", "--json")
+    assert call("accept", "nordlys", invoice, "--post").code == 0
+    assert company.sandbox.economic.booked()[-1]["references"]["other"] == f"stripe:{invoice}"
+
+
+@pytest.mark.parametrize(("days", "gross"), [(4, 100), (2, 99)])
+def test_another_amount_or_date_is_no_twin(company: Company, call: Call, load: Callable[[], None], days: int, gross: int) -> None:
+    buyer = company.customer(email="froestrup@example.com")
+    company.pay(company.invoice(buyer))
+    company.connection()
+    load()
+    call("sync", "--json")
+    company.now += timedelta(days=30)
+    by_hand(company, days=days, gross=gross)
+    company.pay(company.invoice(buyer))
+    assert call("sync", "--json").code == 0
+
+
+def test_what_nobody_can_accept_is_refused_with_the_remedy(synced: Company, call: Call) -> None:
+    held = held_one(call)
+    refused = call("accept", "nordlys", held["stripe_id"])
+    assert refused.code == 2
+    assert "E-VAT-ZONE" in refused.err
+    assert call("accept", "nordlys", "in_nowhere").code == 2
