@@ -3,8 +3,9 @@
 Each step stands alone: it opens its clients, reads what the step before left in staging and the log, and says what it did.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -12,7 +13,7 @@ from cloudify_pipeline.catalogue import entry
 from cloudify_pipeline.control.health import Health, check_health
 from cloudify_pipeline.control.opened import OpenConnection, check_books
 from cloudify_pipeline.control.planner import Planned, plan_connection
-from cloudify_pipeline.errors import Problem
+from cloudify_pipeline.errors import Problem, RunStopped
 from cloudify_pipeline.planning.plans import (
     Hold,
     Plan,
@@ -27,7 +28,7 @@ from cloudify_pipeline.planning.plans import (
 from cloudify_pipeline.posting.documents import Portion, post_documents
 from cloudify_pipeline.posting.endings import Ending, RecordKind, undone
 from cloudify_pipeline.posting.log.commits import GroupCommit
-from cloudify_pipeline.posting.log.lease import held
+from cloudify_pipeline.posting.log.lease import TERM, held
 from cloudify_pipeline.posting.parties import post_customers, post_products
 from cloudify_pipeline.posting.protocol import Executor
 from cloudify_pipeline.posting.standing import relink
@@ -80,7 +81,7 @@ async def post_planned_customers(opened: OpenConnection, run_id: str, *, ids: Se
         return Stepped(_only_planned(opened, "customer", plans, run_id))
     async with _executor(opened, run_id) as executor:
         endings = await post_customers(executor, now_due)
-        opened.log.record(opened.name, endings, run_id=run_id, now=opened.clock())
+        await _record(executor, endings)
         await _store_numbers(opened)
         return _stepped(executor, [*endings, *_over_limit(opened, later, run_id)])
 
@@ -92,7 +93,7 @@ async def post_planned_products(opened: OpenConnection, run_id: str, *, ids: Seq
         return Stepped(_only_planned(opened, "product", plans, run_id))
     async with _executor(opened, run_id) as executor:
         endings = await post_products(executor, plans)
-        opened.log.record(opened.name, endings, run_id=run_id, now=opened.clock())
+        await _record(executor, endings)
         return _stepped(executor, endings)
 
 
@@ -111,15 +112,11 @@ async def post_planned_documents(
     plans = [plan for plan in _plans(opened, "plan_documents", ids) if isinstance(plan, PlannedDocument | Hold | Skip)]
     if not opened.may_write:
         return Stepped(_only_planned(opened, "document", plans, run_id))
-    planned = [plan for plan in plans if isinstance(plan, PlannedDocument)]
-    how = Portion(opened.settings.limits.quarantine_after, again)
     async with _executor(opened, run_id) as executor:
-        if planned:
+        if any(isinstance(plan, PlannedDocument) for plan in plans):
             # Terms and layouts decide what a document's body holds.
             await executor.ledger.chart()
-        if not opened.log.states(opened.name):
-            # A log without one document is new or lost: ask the ledger before posting anything.
-            await relink(executor, planned)
+        how = Portion(opened.settings.limits.quarantine_after, again, await relink(executor))
         endings: list[Ending] = []
         for start in range(0, len(plans), PORTION):
             endings += await post_documents(executor, plans[start : start + PORTION], progress=progress, portion=how)
@@ -155,7 +152,28 @@ def unreached(endings: Sequence[Ending]) -> list[Ending]:
 async def _executor(opened: OpenConnection, run_id: str) -> AsyncIterator[Executor]:
     with held(opened.log.engine, opened.name, now=opened.clock()) as lease:
         async with opened.ledger() as ledger, GroupCommit(opened.log.engine) as commits:
-            yield Executor(ledger, opened.log, commits, lease=lease, run_id=run_id, clock=opened.clock)
+            executor = Executor(ledger, opened.log, commits, lease=lease, run_id=run_id, clock=opened.clock)
+            beating = asyncio.create_task(_keep_lease(executor))
+            try:
+                yield executor
+            finally:
+                beating.cancel()
+                with suppress(asyncio.CancelledError, RunStopped):
+                    await beating
+
+
+async def _keep_lease(executor: Executor) -> None:
+    """A run that waits for the ledger's rate limit is alive: nobody may take over while it waits."""
+    while True:
+        await asyncio.sleep(TERM.total_seconds() / 5)
+        await executor.commit()
+
+
+async def _record(executor: Executor, endings: Sequence[Ending]) -> None:
+    for start in range(0, len(endings), PORTION):
+        part = endings[start : start + PORTION]
+        change = executor.log.record_changes(executor.connection, part, run_id=executor.run_id, now=executor.clock())
+        await executor.commit(change)
 
 
 def _stepped(executor: Executor, endings: list[Ending]) -> Stepped:

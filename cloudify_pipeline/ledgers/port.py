@@ -8,7 +8,7 @@ after its retries). Raised by :meth:`Ledger.send` only: ``Refused``, ``NotSent``
 """
 
 import datetime
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
@@ -195,6 +195,9 @@ class Ledger(Protocol):
             Refused: the draft is gone; a replacement must not make a new one of its number.
         """
 
+    async def keyed_documents(self, prefix: str) -> Sequence[LedgerDocument]:
+        """Every document whose reference begins with `prefix`, by lists of 1,000: how a lost log is rebuilt."""
+
     async def documents_dated(
         self, first: datetime.date, last: datetime.date, kinds: Sequence[StoredKind]
     ) -> Sequence[LedgerDocument]:
@@ -203,8 +206,11 @@ class Ledger(Protocol):
     def book_document(self, draft: Number, *, key: str, send_by: str = "none") -> Write:
         """The exact request that books a draft invoice. Irreversible."""
 
-    async def send(self, write: Write, idempotency_key: str) -> Answer:
-        """Send once. See the module for what it raises."""
+    async def send(self, write: Write, idempotency_key: str, *, before: Callable[[], None] = lambda: None) -> Answer:
+        """Send once; `before` is called right before the request leaves, after every wait, and stops it by raising.
+
+        See the module for what it raises.
+        """
 
     async def close(self) -> None:
         """Let go of connections."""

@@ -6,7 +6,7 @@ booked invoice keeps what it says, and what neither can follow is held.
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from cloudify_pipeline.errors import Problem
 from cloudify_pipeline.ledgers.port import LedgerDocument
@@ -17,7 +17,7 @@ from cloudify_pipeline.posting.log.persons import Word, linked, words
 from cloudify_pipeline.posting.log.standing import differing, last_body, refusals
 from cloudify_pipeline.posting.log.store import Identity
 from cloudify_pipeline.posting.protocol import Executor, NotDone
-from cloudify_pipeline.posting.standing import ACCEPTED, finder, linking, named, stands
+from cloudify_pipeline.posting.standing import ACCEPTED, FOUND, SEVERAL, finder, linking, named, stands
 from cloudify_pipeline.posting.twins import hand_made, twin_problem
 
 Progress = Callable[[Ending], None]
@@ -46,10 +46,14 @@ class _Known:
 
 @dataclass(frozen=True, slots=True)
 class Portion:
-    """How a portion is posted: `tries` refusals quarantine a plan, unless a person asks for it `again`."""
+    """How a portion is posted: `tries` refusals quarantine a plan, unless a person asks for it `again`.
+
+    `read` are documents that were read from the ledger a moment ago, by Stripe id.
+    """
 
     tries: int = 5
     again: bool = False
+    read: Mapping[str, LedgerDocument] = field(default_factory=dict)
 
 
 async def post_documents(
@@ -62,7 +66,7 @@ async def post_documents(
         if isinstance(plan, Hold | Skip):
             ending = await _left(executor, plan, known)
         else:
-            ending = await _Post(executor, plan, known).ending(portion)
+            ending = await _Post(executor, plan, known, portion).ending()
         await executor.commit(
             executor.log.record_changes(executor.connection, [ending], run_id=executor.run_id, now=executor.clock())
         )
@@ -129,7 +133,8 @@ def _accepted(word: Word) -> Problem:
 class _Post:
     """Brings one planned document into the ledger."""
 
-    def __init__(self, executor: Executor, plan: PlannedDocument, known: _Known) -> None:
+    def __init__(self, executor: Executor, plan: PlannedDocument, known: _Known, portion: Portion) -> None:
+        self._portion = portion
         self._executor = executor
         self._plan = plan
         self._document = plan.document
@@ -139,19 +144,20 @@ class _Post:
         self._made = False
         self._mutilated = False
 
-    async def ending(self, portion: Portion) -> Ending:
+    async def ending(self) -> Ending:
         """Bring it there, or say why not."""
         log, connection, stripe_id = self._executor.log, self._executor.connection, self._plan.stripe_id
         self._mutilated = self._known.mutilated.get(stripe_id) == self._mark
-        if self._mutilated and not portion.again:
+        if self._mutilated and not self._portion.again:
             # A draft that lacks a field must not be booked by the next run just because it stands there.
             return Ending("document", stripe_id, "held", problem=log.problem(connection, stripe_id))
         tries = self._known.refusals.get((self._document.key, self._mark), 0)
-        if tries >= portion.tries:
+        if tries >= self._portion.tries:
             return self._quarantined(tries)
         result = await self._bring()
         if isinstance(result, Ending):
             return result
+        await self._remember(result)
         state: State = "booked" if result.kind == "booked_invoice" else "posted"
         return self._ended(state, stored=result, problem=self._words_kept(result))
 
@@ -201,7 +207,8 @@ class _Post:
 
     async def _again(self, standing: Identity) -> LedgerDocument | Ending:
         """What an earlier run left: replaced when its plan has changed."""
-        stored = await stands(self._executor, self._document, standing)
+        just_read = self._portion.read.get(self._plan.stripe_id)
+        stored = just_read or await stands(self._executor, self._document, standing)
         if isinstance(stored, Problem):
             word = self._known.word(self._plan.stripe_id, stored)
             if word is None or word.decision == "link":
@@ -218,15 +225,30 @@ class _Post:
             await _remember(self._executor, standing, self._plan.source_hash)
             stands_as: State = "booked" if stored.kind == "booked_invoice" else "posted"
             return self._ended(stands_as, stored=stored, problem=_accepted(word))
-        if stored.kind != "booked_invoice":
+        if stored.kind != "booked_invoice" and not (just_read is not None and self._looks_alike(stored)):
             replaced = self._written(
                 await replace_draft(self._executor, self._plan, stored, self._mark, self._known.numbers, surely=self._mutilated)
             )
             if isinstance(replaced, Ending):
                 return replaced
             stored = replaced
-        await _remember(self._executor, replace(standing, number=stored.number, ledger_kind=stored.kind), self._plan.source_hash)
         return stored
+
+    def _looks_alike(self, stored: LedgerDocument) -> bool:
+        """What a list tells of a draft is what is planned: after a lost log, not every draft is read once more by itself."""
+        planned = (self._document.stripe_total, self._document.currency, self._document.date)
+        customer = self._known.numbers.customer(self._document)
+        return planned == (stored.totals.gross, stored.currency, stored.date) and str(customer) == str(stored.customer)
+
+    async def _remember(self, stored: LedgerDocument) -> None:
+        """What stands is what this state of the Stripe object asks for; not before, or a run that dies here would be the last."""
+        before = self._standing
+        if before is None or (before.number, before.ledger_kind, before.source_hash) == (
+            stored.number, stored.kind, self._plan.source_hash,
+        ):  # fmt: skip
+            return
+        how = FOUND if before.how == SEVERAL else before.how
+        await self._executor.commit(linking(self._executor, self._plan.stripe_id, stored, how, self._plan.source_hash))
 
     async def _book(self, drafted: LedgerDocument) -> LedgerDocument | Ending:
         write = self._executor.ledger.book_document(drafted.number, key=self._document.key, send_by=self._document.send_by)

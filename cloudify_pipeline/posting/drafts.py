@@ -104,8 +104,7 @@ async def replace_draft(
     meant = meant_change(connection, plan.document.key, prepared.meant)
     if prepared.write is None:
         if prepared.checked:
-            await executor.conclude("update_document", plan.document.key, stored.number)
-            await executor.commit(meant)
+            await executor.commit(meant, *executor.concluding("update_document", plan.document.key, stored.number))
         return Written(stored, made=False)
 
     async def find() -> Found | Problem | None:

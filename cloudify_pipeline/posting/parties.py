@@ -7,7 +7,7 @@ from datetime import datetime
 from cloudify_pipeline.accounting.chart import Number
 from cloudify_pipeline.accounting.parties import LedgerRecord, Lookup
 from cloudify_pipeline.errors import Problem, Refused
-from cloudify_pipeline.ledgers.port import CustomerWrite, ProductWrite
+from cloudify_pipeline.ledgers.port import CustomerWrite, Operation, ProductWrite
 from cloudify_pipeline.planning.plans import Hold, PlannedCustomer, PlannedProduct, revision
 from cloudify_pipeline.posting.endings import Ending, RecordKind, undone
 from cloudify_pipeline.posting.log.store import Identity, LogChange
@@ -33,9 +33,7 @@ async def _ending(executor: Executor, kind: RecordKind, plan: PlannedCustomer | 
         # A plan from before the link was made must not make a second one.
         return Ending(kind, plan.stripe_id, "posted", number=linked_before.number, name=plan.name, revision=mark)
     if plan.action == "use" and plan.number is not None:
-        linked = Done(plan.number, made=False)
-        await executor.commit(_linked(executor, kind, plan, executor.clock())(linked))
-        done: Done | NotDone = linked
+        done: Done | NotDone = await _use(executor, kind, plan, plan.number)
     elif plan.action == "update" and plan.number is not None:
         done = await _update(executor, kind, plan, plan.number)
     else:
@@ -52,6 +50,15 @@ async def _ending(executor: Executor, kind: RecordKind, plan: PlannedCustomer | 
     )
 
 
+async def _use(executor: Executor, kind: RecordKind, plan: PlannedCustomer | PlannedProduct, number: Number) -> Done:
+    """Link what was found. Where an earlier create was never answered, what is found now is what it made."""
+    done = Done(number, made=False)
+    concluding = executor.concluding("create_customer" if kind == "customer" else "create_product", _key(plan), number)
+    link = _linked(executor, kind, plan, executor.clock(), created=bool(concluding))
+    await executor.commit(link(done), *concluding)
+    return done
+
+
 async def _update(executor: Executor, kind: RecordKind, plan: PlannedCustomer | PlannedProduct, number: Number) -> Done | NotDone:
     key = _key(plan)
     try:
@@ -64,7 +71,8 @@ async def _update(executor: Executor, kind: RecordKind, plan: PlannedCustomer | 
     link = _linked(executor, kind, plan, executor.clock())
     if write is None:
         done = Done(number, made=False)
-        await executor.commit(link(done))
+        operation: Operation = "update_customer" if kind == "customer" else "update_product"
+        await executor.commit(link(done), *executor.concluding(operation, key, number))
         return done
 
     async def find() -> Found | Problem | None:
@@ -95,33 +103,40 @@ async def _create(executor: Executor, kind: RecordKind, plan: PlannedCustomer | 
 
 async def _find(executor: Executor, kind: RecordKind, plan: PlannedCustomer | PlannedProduct) -> Found | Problem | None:
     """What an unanswered create made: by number where we chose it, else by the fields that were sent."""
+    sent = {**plan.fields, "name": plan.name}
     if plan.number is not None:
-        lookups: tuple[Lookup, ...] = (Lookup("number", str(plan.number)),)
+        lookup = Lookup("number", str(plan.number))
     else:
-        lookups = tuple(Lookup(path, str(plan.fields[path])) for path in ("email", "name") if path in plan.fields)[:1]
+        path = "email" if plan.fields.get("email") else "name"
+        lookup = Lookup(path, str(sent[path]))
     ask = executor.ledger.customers if kind == "customer" else executor.ledger.products
-    candidates = await ask(lookups)
-    taken = {identity.number for identity in executor.log.identities(executor.connection, kind).values()}
+    candidates = await ask((lookup,))
+    identities = executor.log.identities(executor.connection, kind).values()
+    taken = {identity.number for identity in identities if identity.stripe_id != plan.stripe_id} | executor.claimed[kind]
     hits = {
-        record.number: record
-        for lookup in lookups
-        for record in candidates.get(lookup, ())
-        if record.number not in taken and _agrees(record, plan.fields)
+        record.number: record for record in candidates.get(lookup, ()) if record.number not in taken and _agrees(record, sent)
     }
     if len(hits) > 1:
         numbers = ", ".join(str(number) for number in sorted(hits, key=str))
         return Problem("E-MATCH-MANY", f"{plan.name}: the ledger has {numbers} with the very fields that were sent")
-    return next((Found(record.number, record=record) for record in hits.values()), None)
+    found = next((Found(record.number, record=record) for record in hits.values()), None)
+    if found is not None:
+        # Two customers may have been sent with the same words, and one of them not have arrived: each record is one customer's.
+        executor.claimed[kind].add(found.number)
+    return found
 
 
-def _agrees(record: LedgerRecord, fields: Mapping[str, object]) -> bool:
-    return all(str(record.fields.get(path)) == str(value) for path, value in fields.items() if path in record.fields)
+def _agrees(record: LedgerRecord, sent: Mapping[str, object]) -> bool:
+    """Whether a record says what was sent; its name is always told, other fields where the ledger shows them."""
+    if record.name.strip() != str(sent["name"]).strip():
+        return False
+    return all(str(record.fields.get(path)) == str(value) for path, value in sent.items() if path in record.fields)
 
 
 def _linked(
-    executor: Executor, kind: RecordKind, plan: PlannedCustomer | PlannedProduct, now: datetime
+    executor: Executor, kind: RecordKind, plan: PlannedCustomer | PlannedProduct, now: datetime, *, created: bool = False
 ) -> Callable[[Done], LogChange]:
-    how = "matched" if plan.action != "create" else "created"
+    how = "created" if created or plan.action == "create" else "matched"
 
     def change(done: Done) -> LogChange:
         name = done.record.name if done.record is not None else plan.name

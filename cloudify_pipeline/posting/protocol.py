@@ -18,6 +18,7 @@ from cloudify_pipeline.accounting.chart import Number
 from cloudify_pipeline.accounting.parties import LedgerRecord
 from cloudify_pipeline.errors import NotSent, OutcomeUnknown, PipelineError, Problem, Refused, RunStopped
 from cloudify_pipeline.ledgers.port import Answer, Ledger, LedgerDocument, Operation, Write
+from cloudify_pipeline.posting.endings import RecordKind
 from cloudify_pipeline.posting.limits import Breaker
 from cloudify_pipeline.posting.log.commits import GroupCommit
 from cloudify_pipeline.posting.log.lease import Lease
@@ -94,19 +95,42 @@ class Executor:
         self.run_id = run_id
         self.clock = clock
         self._commits = commits
+        self.claimed: dict[RecordKind, set[Number]] = {"customer": set(), "product": set(), "document": set()}
+        """Records of the ledger that this run has found to be an unanswered create's."""
         self._breaker = Breaker()
         self._slots = asyncio.Semaphore(CONCURRENCY)
         self._sleep = sleep
 
     async def commit(self, *changes: LogChange) -> None:
-        """Commit changes of the log together, in order."""
-        await self._commits.commit(lambda db: [change.apply(db) for change in changes])
+        """Commit changes of the log together, in order; the lease goes with them.
 
-    async def conclude(self, operation: Operation, key: str, number: Number) -> None:
-        """Close an unanswered `operation` on `key` whose effect was seen in the ledger by other means."""
+        Raises:
+            RunStopped: E-LEASE; another run has taken over, and what this one knows is older than what that one wrote.
+        """
+        now = self.clock()
+
+        def apply(db: Connection) -> None:
+            self._lease.extend(db, now)
+            for change in changes:
+                change.apply(db)
+
+        await self._commits.commit(apply)
+
+    def concluding(self, operation: Operation, key: str, number: Number) -> list[LogChange]:
+        """The change that closes an unanswered `operation` on `key` whose effect was seen otherwise; none when none is open."""
         unfinished = self.log.open_operation(self.connection, operation, key)
-        if unfinished is not None:
-            await self._record(unfinished.id, "found", done=Done(number, made=False))
+        if unfinished is None:
+            return []
+        return [self.log.outcome_change(unfinished.id, outcome="found", run_id=self.run_id, now=self.clock(), number=number)]
+
+    def still_ours(self) -> None:
+        """Ask for the lease once more, right before a request leaves: this process may have slept since it wrote the intent.
+
+        Raises:
+            RunStopped: E-LEASE; another run has taken over, so nothing may be sent any more.
+        """
+        with self.log.engine.connect() as db:
+            self._lease.check(db)
 
     async def perform(
         self, write: Write, *, revision: str, find: Find, then: Callable[[Done], LogChange] | None = None
@@ -154,7 +178,7 @@ class Executor:
         for last in (False, True):
             started = time.monotonic()
             try:
-                answer = await self.ledger.send(write, key)
+                answer = await self.ledger.send(write, key, before=self.still_ours)
             except Refused as refused:
                 await self._record(operation_id, "refused", started=started, error=refused)
                 self._breaker.refused(write.operation, refused.code, refused.field, refused.message)

@@ -1,16 +1,25 @@
 """Documents that stand in the ledger: finding them by key, reading them again, and remembering which is ours."""
 
+import re
 from collections.abc import Sequence
 
 from cloudify_pipeline.accounting.documents import SalesDocument
 from cloudify_pipeline.errors import Problem
 from cloudify_pipeline.ledgers.port import LedgerDocument, StoredKind
-from cloudify_pipeline.planning.plans import PlannedDocument
+from cloudify_pipeline.posting.log.standing import relinked, relinked_change
 from cloudify_pipeline.posting.log.store import Identity, LogChange
 from cloudify_pipeline.posting.protocol import Executor, Find, Found
 
+PREFIX = "stripe:"
+"""What every durable key begins with (INTERFACE.md §6)."""
+FOUND, SEVERAL = "found by key", "several"
+"""How an identity came about that was read from the ledger: one document carried the key, or more than one."""
 ACCEPTED = "accepted"
 """How an identity came about that a person's word made: the document carries no key of ours."""
+
+
+_PART = 500
+_KEY = re.compile(r"stripe:([a-z]+_[A-Za-z0-9]+)")
 
 
 def named(document: LedgerDocument) -> str:
@@ -18,31 +27,53 @@ def named(document: LedgerDocument) -> str:
     return f"{document.kind.replace('_', ' ')} {document.number}"
 
 
-async def relink(executor: Executor, plans: Sequence[PlannedDocument]) -> int:
-    """Find documents that already carry our keys and remember them: how a lost log is rebuilt without posting again."""
-    unknown = {plan.document.key: plan for plan in plans}
-    found = await executor.ledger.documents(list(unknown))
-    linked = 0
-    for key, hits in found.items():
-        if len(hits) == 1:
-            plan = unknown[key]
-            await executor.commit(linking(executor, plan.stripe_id, hits[0], "found by key", plan.source_hash))
-            linked += 1
-    return linked
+async def relink(executor: Executor) -> dict[str, LedgerDocument]:
+    """Find every document in the ledger that carries a key of ours and remember it, once for each log.
+
+    A log that has never done so is new, or lost: whatever a run is about, it may post nothing that stands there already.
+    Gives what was found, by Stripe id, so that nobody need read it again.
+    """
+    log, connection = executor.log, executor.connection
+    if relinked(log, connection):
+        return {}
+    known = log.identities(connection, "document")
+    found: dict[str, list[LedgerDocument]] = {}
+    for document in await executor.ledger.keyed_documents(PREFIX):
+        found.setdefault(_stripe_id(document.key), []).append(document)
+    new = {stripe_id: documents for stripe_id, documents in found.items() if stripe_id not in known}
+    links = [_linked(executor, stripe_id, documents) for stripe_id, documents in new.items()]
+    for start in range(0, len(links), _PART):
+        await executor.commit(*links[start : start + _PART])
+    await executor.commit(relinked_change(connection, executor.clock(), len(new)))
+    return {stripe_id: documents[0] for stripe_id, documents in new.items() if len(documents) == 1}
+
+
+def _linked(executor: Executor, stripe_id: str, documents: Sequence[LedgerDocument]) -> LogChange:
+    # Of several that carry one key, which is the right one is a person's to say; until then none is posted beside them.
+    how = FOUND if len(documents) == 1 else SEVERAL
+    booked = next((document for document in documents if document.kind == "booked_invoice"), documents[0])
+    return linking(executor, stripe_id, booked, how, "")
+
+
+def _stripe_id(key: str) -> str:
+    """The Stripe id that a key begins with; an account or revision may follow it."""
+    found = _KEY.match(key)
+    return found[1] if found else key.removeprefix(PREFIX)
 
 
 async def stands(executor: Executor, document: SalesDocument, standing: Identity) -> LedgerDocument | Problem:
     """The document an earlier run left, read again: numbers are reused after deletion, so its key must still be ours."""
     kind: StoredKind = standing.ledger_kind or "draft_invoice"
-    stored = await executor.ledger.document(kind, standing.number)
+    stored = None if standing.how == SEVERAL else await executor.ledger.document(kind, standing.number)
     if stored is not None and (standing.how == ACCEPTED or _ours(stored.key, document.key)):
         return stored
     hits = (await executor.ledger.documents([document.key])).get(document.key, ())
     if len(hits) == 1:
-        await executor.commit(linking(executor, document.stripe_id, hits[0], "found by key", standing.source_hash))
-        if hits[0].kind == "booked_invoice":
-            await executor.conclude("book_document", document.key, hits[0].number)
-        return hits[0]
+        found = hits[0]
+        booked = found.kind == "booked_invoice"
+        concluding = executor.concluding("book_document", document.key, found.number) if booked else []
+        await executor.commit(linking(executor, document.stripe_id, found, FOUND, standing.source_hash), *concluding)
+        return found
     if hits:
         return several(document.key, hits)
     return Problem("E-GONE", f"{kind.replace('_', ' ')} {standing.number} is no longer in the ledger")

@@ -1,7 +1,6 @@
 """Documents that somebody entered by hand: same customer, currency and amount within three days, and no key of ours.
 
-Asked for once for a whole portion, by days and in lists of 1,000: never one look-up for a document. A customer that this
-run created cannot have any.
+Asked for once for a whole portion, by days and in lists of 1,000: never one look-up for a document.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,12 +11,10 @@ from cloudify_pipeline.accounting.documents import SalesDocument
 from cloudify_pipeline.accounting.money import format_money
 from cloudify_pipeline.errors import Problem
 from cloudify_pipeline.ledgers.port import Ledger, LedgerDocument, StoredKind
-from cloudify_pipeline.posting.standing import named
+from cloudify_pipeline.posting.standing import PREFIX, named
 
 DAYS = timedelta(days=3)
 """How far the dates of the two may lie apart (reference/product.md N-04)."""
-
-KEY = "stripe:"
 
 
 async def hand_made(
@@ -32,7 +29,7 @@ async def hand_made(
         kinds = ("draft_order", *kinds)
     by_facts: dict[tuple[str, str, object], list[LedgerDocument]] = {}
     for found in await ledger.documents_dated(min(days) - DAYS, max(days) + DAYS, kinds):
-        if not found.key.startswith(KEY):
+        if not found.key.startswith(PREFIX):
             by_facts.setdefault((str(found.customer), found.currency, found.totals.gross), []).append(found)
     twins: dict[str, tuple[LedgerDocument, ...]] = {}
     for document, customer in documents:

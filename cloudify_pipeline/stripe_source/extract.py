@@ -84,7 +84,8 @@ async def extract(
     if ids:
         mode: Mode = "ids"
         not_found = await run.named(ids)
-    elif before is None or now - before > KEPT - OVERLAP:
+    elif before is None or not -OVERLAP < now - before < KEPT - OVERLAP:
+        # Older than Stripe's events reach, or left in the future by a clock that was wrong: only a comparison tells what is new.
         mode = "first" if before is None else "full"
         await run.everything(None if since is None else int(since.timestamp()), compare=before is not None)
     else:
@@ -226,8 +227,12 @@ class _Extraction:
 
     async def _finish(self, *, payments_complete: bool) -> None:
         await self._complete(payments_complete=payments_complete)
-        self._ending.cursors[EVENTS] = str(self._now)
+        self._ending.cursors[EVENTS] = str(self._now + min(0, self._behind()))
         await self.buffer.flush(self._ending.write)
+
+    def _behind(self) -> int:
+        """Seconds that Stripe's clock is ahead of ours; negative when ours is fast, and its time would skip events as a cursor."""
+        return 0 if self._reader.ahead is None else int(self._reader.ahead.total_seconds())
 
     async def _complete(self, *, payments_complete: bool) -> None:
         """What the staged records name and is not there, and which charges pay an invoice."""

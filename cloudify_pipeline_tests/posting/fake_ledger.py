@@ -130,6 +130,10 @@ class FakeLedger:
             return None
         return _write("update_document", wanted.key, {"number": stored.number, "kind": stored.kind, "body": merged})
 
+    async def keyed_documents(self, prefix: str) -> Sequence[LedgerDocument]:
+        self.lookups += 1
+        return [document for document in self.stored.values() if document.key.startswith(prefix)]
+
     async def documents_dated(self, first: date, last: date, kinds: Sequence[StoredKind]) -> Sequence[LedgerDocument]:
         found = (d for d in self.stored.values() if d.kind in kinds)
         return [document for document in found if document.date is not None and first <= document.date <= last]
@@ -137,7 +141,8 @@ class FakeLedger:
     def book_document(self, draft: Number, *, key: str, send_by: str = "none") -> Write:
         return _write("book_document", key, {"draft": draft})
 
-    async def send(self, write: Write, idempotency_key: str) -> Answer:
+    async def send(self, write: Write, idempotency_key: str, *, before: Callable[[], None] = lambda: None) -> Answer:
+        before()
         self.sent.append(write)
         self._fault(write, "before")
         answer = self._cache.get(idempotency_key)

@@ -71,6 +71,7 @@ async def read_chart(client: EconomicClient) -> tuple[Chart, tuple[str, ...]]:
         layouts=_named([item for item in layouts if not item.get("deleted", False)], "layoutNumber"),
         units=_named(units, "unitNumber"),
         periods=periods,
+        barred_known=NO_BARRED_PERIODS not in notes,
     )
     return chart, notes
 

@@ -161,8 +161,10 @@ class EconomicClient:
                 return found
             query = {"cursor": answer["cursor"]}
 
-    async def write(self, method: str, path: str, body: bytes, idempotency_key: str) -> Reply:
-        """Send `body` once.
+    async def write(
+        self, method: str, path: str, body: bytes, idempotency_key: str, *, before: Callable[[], None] = lambda: None
+    ) -> Reply:
+        """Send `body` once. `before` is called when its turn has come, and stops it by raising.
 
         Raises:
             NotAuthorised, Refused, NotSent, OutcomeUnknown: see :mod:`cloudify_pipeline.ledgers.port`.
@@ -175,6 +177,7 @@ class EconomicClient:
         url = self._url(path, None, openapi=False)
         try:
             async with self._pace.turn():
+                before()
                 answer = await self._http.request(method, url, content=body, headers={"Idempotency-Key": idempotency_key})
         except _NEVER_LEFT as error:
             raise NotSent(f"{method} {path} did not reach e-conomic: {_name(error)}", code="E-SERVER") from error

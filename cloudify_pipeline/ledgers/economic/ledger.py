@@ -157,6 +157,10 @@ class EconomicLedger:
         """Every document that carries one of `keys`, in drafts, booked invoices and orders."""
         return await finding.documents(self._client, keys)
 
+    async def keyed_documents(self, prefix: str) -> Sequence[LedgerDocument]:
+        """Every document whose reference begins with `prefix`."""
+        return [replace(found, url=self._web) for found in await finding.keyed_documents(self._client, prefix)]
+
     async def documents_dated(self, first: date, last: date, kinds: Sequence[StoredKind]) -> Sequence[LedgerDocument]:
         """Every document of these `kinds` and days."""
         return [replace(found, url=self._web) for found in await finding.documents_dated(self._client, first, last, kinds)]
@@ -208,9 +212,9 @@ class EconomicLedger:
         """The exact request that books a draft invoice. Irreversible."""
         return writes.book_document(draft, key, send_by)
 
-    async def send(self, write: Write, idempotency_key: str) -> Answer:
+    async def send(self, write: Write, idempotency_key: str, *, before: Callable[[], None] = lambda: None) -> Answer:
         """Send once, and compare what the ledger stored with what was written."""
-        reply = await self._client.write(write.method, write.path, write.body, idempotency_key)
+        reply = await self._client.write(write.method, write.path, write.body, idempotency_key, before=before)
         if write.method == "PUT" and reply.status == 201:
             _log.warning("%s %s made a new record: the old one was deleted meanwhile", write.method, write.path)
         try:

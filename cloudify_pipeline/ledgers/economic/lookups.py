@@ -82,6 +82,21 @@ async def documents(client: EconomicClient, keys: Sequence[str]) -> Mapping[str,
     return {key: tuple(await _settled(client, documents)) for key, documents in found.items()}
 
 
+async def keyed_documents(client: EconomicClient, prefix: str) -> list[LedgerDocument]:
+    """Every document whose reference begins with `prefix`, in its present place; of an archived order what it became."""
+    where = filters.contains(REFERENCE, prefix)
+    found: dict[tuple[str, Any], LedgerDocument] = {}
+    for collection, kind in _COLLECTIONS:
+        for item in await _fetch(client, collection, NUMBER_OF[kind], [where]):
+            document = document_record(kind, item)
+            if document.key.startswith(prefix):
+                found.setdefault((kind, document.number), document)
+    by_key: dict[str, list[LedgerDocument]] = {}
+    for document in found.values():
+        by_key.setdefault(document.key, []).append(document)
+    return [document for several in by_key.values() for document in await _settled(client, several)]
+
+
 async def documents_dated(client: EconomicClient, first: date, last: date, kinds: Sequence[StoredKind]) -> list[LedgerDocument]:
     """Every document of these `kinds` and days, both included. Archived orders became something else, and are left out."""
     places = [(place, kind) for place, kind in _COLLECTIONS if kind in kinds and place != "/orders/archived"]

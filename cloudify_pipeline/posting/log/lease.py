@@ -39,7 +39,19 @@ class Lease:
             .values(expires_at=now + TERM)
         )
         if kept.rowcount != 1:
-            raise RunStopped(f"another run of {self.connection} has taken over; this one stops", code="E-LEASE")
+            raise self._lost()
+
+    def check(self, db: Connection) -> None:
+        """As :meth:`extend`, without writing.
+
+        Raises:
+            RunStopped: E-LEASE.
+        """
+        if db.scalar(select(leases.c.token).where(leases.c.connection == self.connection)) != self.token:
+            raise self._lost()
+
+    def _lost(self) -> RunStopped:
+        return RunStopped(f"another run of {self.connection} has taken over; this one stops", code="E-LEASE")
 
 
 @contextmanager

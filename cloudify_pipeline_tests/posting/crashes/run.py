@@ -104,10 +104,10 @@ class _Ledger(EconomicLedger):
 
     crash: Crash | None = None
 
-    async def send(self, write: Write, idempotency_key: str) -> Answer:
+    async def send(self, write: Write, idempotency_key: str, *, before: Callable[[], None] = lambda: None) -> Answer:
         if self.crash is not None:
             self.crash.at("before the call", write.operation)
-        answer = await super().send(write, idempotency_key)
+        answer = await super().send(write, idempotency_key, before=before)
         if self.crash is not None:
             self.crash.at("after the answer", write.operation)
         return answer
@@ -139,9 +139,9 @@ async def post(
             async with _Commits(log) as commits:
                 executor = Executor(ledger, log, commits, lease=lease, run_id="run", clock=clock, sleep=no_sleep)
                 parties = await post_customers(executor, work.customers)
-                log.record(CONNECTION, parties, run_id="run", now=clock())
+                await executor.commit(log.record_changes(CONNECTION, parties, run_id="run", now=clock()))
                 goods = await post_products(executor, work.products)
-                log.record(CONNECTION, goods, run_id="run", now=clock())
+                await executor.commit(log.record_changes(CONNECTION, goods, run_id="run", now=clock()))
                 return [*parties, *goods, *await post_documents(executor, work.documents)]
     finally:
         await ledger.close()

@@ -87,7 +87,7 @@ async def linked(log_url: str, ledger_url: str, now: datetime, plans: Sequence[P
         with held(log.engine, CONNECTION, now=now) as lease:
             async with GroupCommit(log.engine) as commits:
                 executor = Executor(ledger, log, commits, lease=lease, run_id="run", clock=lambda: now)
-                return await relink(executor, plans)
+                return len(await relink(executor))
     finally:
         await ledger.close()
         log.close()
