@@ -1,14 +1,15 @@
 """The documents: every link between them leads somewhere, and what they say of the settings is what the model says."""
 
+import json
 import re
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from cloudify_pipeline.connection import catalogues
 from cloudify_pipeline.settings.load import load_settings
+from cloudify_pipeline.settings.source import read_mapping
 from cloudify_pipeline.stripe_source.metadata import NEEDED_RIGHTS
 
 ROOT = Path(__file__).parents[1]
@@ -38,10 +39,10 @@ SMALLEST: dict[str, Any] = {
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_piece_of_a_connection_file_that_is_shown_loads(page: Path, tmp_path: Path) -> None:
     for number, text in enumerate(re.findall(r"```yaml\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)):
-        shown = yaml.safe_load(text)
+        shown = read_mapping(text, page.name)
         merged = {name: {**SMALLEST.get(name, {}), **part} if isinstance(part, dict) else part for name, part in shown.items()}
         file = tmp_path / f"shown{number}.yaml"
-        file.write_text(yaml.safe_dump({**SMALLEST, **merged}), encoding="utf-8")
+        file.write_text(json.dumps({**SMALLEST, **merged}, default=str), encoding="utf-8")
         load_settings(file, catalogues=catalogues())
 
 

@@ -86,6 +86,8 @@ class Chart:
     layouts: Mapping[Number, Named]
     units: Mapping[Number, Named] = field(default_factory=dict)
     periods: tuple[AccountingPeriod, ...] = ()
+    barred_known: bool = True
+    """Whether the ledger lets itself be asked which periods are barred; without, a barred one shows when a booking fails."""
 
     def vat_rate(self, group: Number, zone: Number) -> Decimal | None:
         """Percent of VAT the ledger will add for `group` in `zone`; None when the matrix has no usable cell."""
@@ -99,4 +101,5 @@ class Chart:
 
     def open_on(self, day: date) -> bool:
         """Whether something dated `day` may be booked: it lies in a period that is neither closed nor barred."""
-        return any(p.first <= day <= p.last and not (p.closed or p.barred) for p in self.periods)
+        holding = [period for period in self.periods if period.first <= day <= period.last]
+        return bool(holding) and not any(period.closed or period.barred for period in holding)

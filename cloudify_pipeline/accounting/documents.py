@@ -85,3 +85,5 @@ class SalesDocument:
     send_by: str = "none"
     fields: Mapping[str, FieldValue] = field(default_factory=dict)
     """Ledger field path → value, for every mapped header field (recipient.name, delivery.city, notes.heading, …)."""
+    original_date: datetime.date | None = None
+    """The date that it would have if the period were open; None when `date` is that one."""

@@ -1,7 +1,8 @@
 """Money: Stripe's minor units as exact decimals.
 
 Stripe's currency table differs from ISO 4217 (ISK and UGX are sent with two decimals that are always 00, MGA with none),
-so it stands here in full and no general library is asked. Source: docs.stripe.com/currencies, reference/stripe.md §2.3.
+so it stands here in full and no general library is asked. Source: docs.stripe.com/currencies, reference/stripe.md §2.3, whose
+list of currencies without decimals has UGX too: as the special case it is, 5 UGX are sent as 500, and that is what counts here.
 """
 
 from decimal import ROUND_HALF_UP, Decimal
@@ -10,6 +11,8 @@ ZERO_DECIMAL = frozenset(
     "BIF CLP DJF GNF JPY KMF KRW MGA PYG RWF VND VUV XAF XOF XPF".split()  # noqa: SIM905
 )
 THREE_DECIMAL = frozenset("BHD JOD KWD OMR TND".split())  # noqa: SIM905
+WHOLE_UNITS = frozenset({"ISK", "UGX"})
+"""Sent with two decimals that are always 00."""
 
 
 def decimals(currency: str) -> int:
@@ -18,6 +21,14 @@ def decimals(currency: str) -> int:
     if code in ZERO_DECIMAL:
         return 0
     return 3 if code in THREE_DECIMAL else 2
+
+
+def smallest(currency: str) -> int:
+    """The minor units that all amounts in `currency` are multiples of at Stripe: 1, 10 (three decimals) or 100 (whole units)."""
+    code = currency.upper()
+    if code in WHOLE_UNITS:
+        return 100
+    return 10 if code in THREE_DECIMAL else 1
 
 
 def from_minor(amount: int, currency: str) -> Decimal:

@@ -6,7 +6,7 @@ from typing import Annotated
 import msgspec
 import typer
 
-from cloudify_pipeline.cli.check import problems_table
+from cloudify_pipeline.cli.check import problems_list
 from cloudify_pipeline.cli.names import chosen_and_records, documents_only, opening
 from cloudify_pipeline.cli.output import ATTENTION, DONE, AsJson, money, plain, say, show_json, table
 from cloudify_pipeline.cli.progress import watching
@@ -69,7 +69,7 @@ def _show(found: Preview, *, bodies: bool) -> None:
             table(f"{title} that would be created or changed", ("Stripe", "", "Number", "Name"), parties_rows)
     if bodies:
         _show_bodies(found)
-    problems_table(found.problems)
+    problems_list(found.problems)
     for unknown in found.unknown_ids:
         say(f"{unknown}: Stripe has no such invoice or payment, or none that a document could be made of", style="yellow")
     say(" · ".join(f"{what} {count}" for what, count in found.counts.items() if count) or "nothing is due")

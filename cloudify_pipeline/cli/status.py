@@ -17,7 +17,7 @@ Find = Annotated[str | None, typer.Option("--find", help="A Stripe or ledger id 
 Limit = Annotated[int, typer.Option("--limit", min=1, help="Rows to show; --json lists all.")]
 
 
-def status(name: Name = None, find: Find = None, limit: Limit = 100, as_json: AsJson = False) -> int:
+def status(name: Name = None, find: Find = None, limit: Limit = 50, as_json: AsJson = False) -> int:
     """Every document: state, ledger number, last attempt, reason; and how fresh the ledger is."""
     with opening(chosen(name)) as opened:
         # Whoever looks for a document does not wait for what is staged: a run may hold it.

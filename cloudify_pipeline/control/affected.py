@@ -151,6 +151,11 @@ _RECORDS = {
 }
 
 
+def staged_records(staging: Staging, section: str) -> Records:
+    """Every staged record as mappings read it; a section is customers, products, documents, lines or charges."""
+    return _RECORDS[section](staging)
+
+
 def _live(staging: Staging, kind: Kind) -> Records:
     for part in portions(sorted(staging.live_ids(kind, 0, _EVER))):
         yield from staging.objects(kind, part).items()

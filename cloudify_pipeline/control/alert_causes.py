@@ -16,8 +16,8 @@ from cloudify_pipeline.accounting.money import format_money
 from cloudify_pipeline.catalogue import entry
 from cloudify_pipeline.control.alerts import clear_alert, open_alerts, raise_alert
 from cloudify_pipeline.control.causes import add
-from cloudify_pipeline.control.freshness import PERIOD, freshness, oldest_due
-from cloudify_pipeline.control.glance import document_states
+from cloudify_pipeline.control.freshness import PERIOD, WAITING, freshness, oldest_due
+from cloudify_pipeline.control.glance import documents_but
 from cloudify_pipeline.control.opened import OpenConnection
 from cloudify_pipeline.control.outcome import FailedStep
 from cloudify_pipeline.control.unmapped import UNMAPPED
@@ -95,10 +95,10 @@ def late_causes(opened: OpenConnection) -> list[AlertCause]:
         remedy = "See that the daemon runs and the schedule hourly_sync is on."
         message = f"No sync for {hours} hours, last at {_instant(synced.last_synced_at)}. {remedy} Look: {look}"
         causes.append(AlertCause("degraded", "late:sync", message, {"remedy": remedy, "look": look}))
-    states = {one: "told" if state in _TOLD else state for one, state in document_states(opened.log, opened.name).items()}
+    others = documents_but(opened.log, opened.name, WAITING - _TOLD)
     staging = Staging(opened.staging.path, wait_seconds=_PATIENCE)
     with staging.reading():
-        oldest = oldest_due(staging, states, opened.settings)
+        oldest = oldest_due(staging, others, opened.settings)
     if oldest is not None and now - oldest[1] > two:
         record, since = oldest
         hours = int((now - since).total_seconds() // 3600)

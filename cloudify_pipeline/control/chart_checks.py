@@ -1,6 +1,6 @@
 """The settings against the ledger's own chart: every number exists, nothing is barred, the VAT matrix has no hole."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -10,8 +10,10 @@ from cloudify_pipeline.accounting.chart import Chart, Number
 from cloudify_pipeline.accounting.money import format_money
 from cloudify_pipeline.accounting.parties import LedgerRecord
 from cloudify_pipeline.catalogue import entry
+from cloudify_pipeline.control.matrix import Cell, Seen, matrix, zone_of
 from cloudify_pipeline.control.planner import Planned
-from cloudify_pipeline.planning.plans import PlannedDocument, PlannedProduct
+from cloudify_pipeline.planning.dates import closed_because, first_open_day
+from cloudify_pipeline.planning.plans import PlannedProduct
 from cloudify_pipeline.planning.records import book_date
 from cloudify_pipeline.settings.models import ConnectionSettings
 
@@ -55,19 +57,19 @@ def check_chart(
 ) -> tuple[Checked, ...]:
     """All findings, in the order of the connection file. `currencies` are the sums of what is staged."""
     return (
-        *_numbers(settings, chart),
-        *_records(customers, "customer", "E-CUST-MISSING", "E-CUST-BARRED"),
-        *_records(products, "product", "E-PROD-MISSING", "E-PROD-BARRED"),
-        *_zones(settings, chart),
-        *_matrix(settings, chart, products, planned),
-        *_rounding(settings, chart, products),
-        *_currencies(settings, chart, currencies),
-        *_periods(settings, chart, now),
+        *numbers_exist(settings, chart),
+        *records_exist(customers, "customer", "E-CUST-MISSING", "E-CUST-BARRED"),
+        *records_exist(products, "product", "E-PROD-MISSING", "E-PROD-BARRED"),
+        *zones_are_enabled(settings, chart),
+        *matrix_is_complete(settings, chart, products, planned),
+        *correction_bears_no_vat(settings, chart, products),
+        *currencies_are_set_up(settings, chart, currencies),
+        *go_live_is_open(settings, chart, now),
     )
 
 
-def _numbers(settings: ConnectionSettings, chart: Chart) -> Iterator[Checked]:
-    """Every number that the settings take from one of the chart's lists."""
+def numbers_exist(settings: ConnectionSettings, chart: Chart) -> Iterator[Checked]:
+    """V-30: every number that the settings take from one of the chart's lists is in it and not barred."""
     customers, products = settings.customers.defaults, settings.products.defaults
     wanted: tuple[tuple[str, Number | None, str, Mapping[Number, Any]], ...] = (
         ("customers.defaults.payment_terms", customers.payment_terms, "payment terms", chart.payment_terms),
@@ -86,7 +88,8 @@ def _numbers(settings: ConnectionSettings, chart: Chart) -> Iterator[Checked]:
             yield _error(key, "E-REFERENCE", f"{what} {number} ({known[number].name}) is barred in the ledger")
 
 
-def _records(records: Mapping[str, LedgerRecord | None], what: str, missing: str, barred: str) -> Iterator[Checked]:
+def records_exist(records: Mapping[str, LedgerRecord | None], what: str, missing: str, barred: str) -> Iterator[Checked]:
+    """V-23: the customers and products that the settings name exist and are not barred."""
     for key, record in records.items():
         if record is None:
             yield _error(key, missing, f"this {what} is not in the ledger")
@@ -94,7 +97,8 @@ def _records(records: Mapping[str, LedgerRecord | None], what: str, missing: str
             yield _error(key, barred, f"{what} {record.number} ({record.name}) is barred in the ledger")
 
 
-def _zones(settings: ConnectionSettings, chart: Chart) -> Iterator[Checked]:
+def zones_are_enabled(settings: ConnectionSettings, chart: Chart) -> Iterator[Checked]:
+    """V-2: every VAT zone that the settings name exists and may stand on customers."""
     for key, number in zones_in_use(settings).items():
         zone = chart.vat_zones.get(number)
         if zone is None:
@@ -113,29 +117,54 @@ def zones_in_use(settings: ConnectionSettings) -> dict[str, Number]:
         "vat.zones.domestic_exempt": zones.domestic_exempt,
     }
     words = set(type(zones).model_fields)
-    found |= {f"vat.countries.{country}": zone for country, zone in settings.vat.countries.items() if zone not in words}
+    given: dict[str, Number | None] = {f"vat.countries.{country}": zone for country, zone in settings.vat.countries.items()}
+    given |= {f"vat.oss.zones.{country}": zone for country, zone in settings.vat.oss.zones.items()}
+    given |= {f"invoices.rules[{place}].vat_zone": rule.vat_zone for place, rule in enumerate(settings.invoices.rules)}
+    found |= {key: zone for key, zone in given.items() if zone is not None and zone not in words}
     default = settings.customers.defaults.vat_zone
     return found if default == "auto" else {**found, "customers.defaults.vat_zone": default}
 
 
-def _matrix(
+def matrix_is_complete(
     settings: ConnectionSettings, chart: Chart, products: Mapping[str, LedgerRecord | None], planned: Planned
 ) -> Iterator[Checked]:
-    """VAT zone × product group: a document in a zone needs a sales account, with a live code, in the group of each line."""
-    needed = {plan.document.vat_zone for plan in planned.documents.values() if isinstance(plan, PlannedDocument)}
-    zones = dict.fromkeys([*needed, *zones_in_use(settings).values()])
-    for group, where in groups_in_use(settings, products, planned).items():
-        if group not in chart.product_groups or chart.product_groups[group].barred:
-            continue  # said already
-        for zone in zones:
-            if zone not in chart.vat_zones or chart.vat_rate(group, zone) is not None:
-                continue
-            words = (
-                f"product group {group} ({chart.product_groups[group].name}) has no usable sales account in VAT zone "
-                f"{zone} ({chart.vat_zones[zone].name})"
-            )
-            severity: Literal["error", "warning"] = "error" if zone in needed else "warning"
-            yield Checked(where, severity, "E-PROD-GROUP", words, entry("E-PROD-GROUP").remedy)
+    """V-27: a document in a zone needs an open sales account, with a live code, in the group of each line."""
+    eu = settings.vat.zones.eu
+    groups = groups_in_use(settings, products, planned)
+    for cell in cells_in_use(settings, chart, products, planned):
+        if cell.hole is not None:
+            words = f"product group {cell.group} ({cell.group_name}) has no usable sales account in VAT zone "
+            words += f"{cell.zone} ({cell.zone_name}): {cell.hole}"
+            severity: Literal["error", "warning"] = "error" if cell.needed else "warning"
+            yield Checked(groups[cell.group], severity, "E-PROD-GROUP", words, entry("E-PROD-GROUP").remedy)
+        elif cell.zone == eu and cell.needed and cell.vat_code is None:
+            words = f"{cell.name}: account {cell.account} has no VAT code, so these sales are in no figure of the VAT return"
+            remedy = "Put the code for sales to EU businesses on the account in the ledger."
+            yield Checked(groups[cell.group], "warning", "E-PROD-GROUP", words, remedy)
+
+
+def cells_in_use(
+    settings: ConnectionSettings,
+    chart: Chart,
+    products: Mapping[str, LedgerRecord | None],
+    planned: Planned,
+    seen: Seen | None = None,
+) -> tuple[Cell, ...]:
+    """The VAT matrix over every product group in use and every zone that can be reached."""
+    needed = {zone for plan in planned.documents.values() if (zone := zone_of(plan)) is not None}
+    zones = dict.fromkeys([*zones_in_use(settings).values(), *sorted(needed, key=str)])
+    return matrix(chart, groups_in_use(settings, products, planned), zones, needed, seen)
+
+
+def other_rates(cells: Iterable[Cell]) -> Iterator[Checked]:
+    """V-27: in a cell the ledger uses one rate, and Stripe charged another."""
+    for cell in cells:
+        for rate, what in cell.other_rates.items():
+            amounts = " · ".join(format_money(amount, currency) for currency, amount in sorted(what.sums.items()))
+            lines = f"{what.lines} line{'s' if what.lines > 1 else ''}"
+            words = f"{cell.name}: the ledger uses {_percent(cell.rate)} (account {cell.account}, "
+            words += f"VAT code {cell.vat_code or 'none'}); Stripe charged {_percent(rate)} on {lines} of {amounts}"
+            yield Checked("VAT matrix", "warning", "E-VAT-RATE", words, entry("E-VAT-RATE").remedy)
 
 
 def groups_in_use(
@@ -154,8 +183,10 @@ def groups_in_use(
     return groups
 
 
-def _rounding(settings: ConnectionSettings, chart: Chart, products: Mapping[str, LedgerRecord | None]) -> Iterator[Checked]:
-    """A correction of a few øre must not bear VAT, or it would change the total again (product.md V-33)."""
+def correction_bears_no_vat(
+    settings: ConnectionSettings, chart: Chart, products: Mapping[str, LedgerRecord | None]
+) -> Iterator[Checked]:
+    """V-33: a correction of a few øre must not bear VAT, or it would change the total again."""
     record = products.get("products.rounding_product")
     if record is None or record.group is None:
         return
@@ -166,7 +197,8 @@ def _rounding(settings: ConnectionSettings, chart: Chart, products: Mapping[str,
             return
 
 
-def _currencies(settings: ConnectionSettings, chart: Chart, staged: Mapping[str, Decimal]) -> Iterator[Checked]:
+def currencies_are_set_up(settings: ConnectionSettings, chart: Chart, staged: Mapping[str, Decimal]) -> Iterator[Checked]:
+    """V-28: every currency in the staged data, and that of new customers, is set up in the ledger."""
     known = {code.upper() for code in (*chart.currencies, chart.base_currency)}
     default = settings.customers.defaults.currency
     if default != "from_stripe" and default.upper() not in known:
@@ -179,17 +211,29 @@ def _currencies(settings: ConnectionSettings, chart: Chart, staged: Mapping[str,
             yield Checked("currency", "warning", "E-CURRENCY", words, entry("E-CURRENCY").remedy)
 
 
-def _periods(settings: ConnectionSettings, chart: Chart, now: datetime) -> Iterator[Checked]:
-    today = book_date(now)
-    if chart.periods and not chart.open_on(today):
-        yield Checked("accounting year", "warning", "E-PERIOD", f"{today} lies in no open period", entry("E-PERIOD").remedy)
-    if settings.go_live_from is not None and chart.periods and not chart.open_on(book_date(settings.go_live_from)):
-        words = f"{book_date(settings.go_live_from)} lies in no open period: what was invoiced then cannot be booked"
-        yield Checked("go_live_from", "warning", "E-PERIOD", words, entry("E-PERIOD").remedy)
+def go_live_is_open(settings: ConnectionSettings, chart: Chart, now: datetime) -> Iterator[Checked]:
+    """V-32: `go_live_from` lies in an open period of an accounting year, and so does today."""
+    if not chart.periods:
+        return
+    today, remedy = book_date(now), entry("E-PERIOD").remedy
+    if (why := closed_because(today, chart.periods)) is not None:
+        yield Checked("accounting year", "warning", "E-PERIOD", f"today, {today}, {why}", remedy)
+    if settings.go_live_from is None:
+        return
+    first = book_date(settings.go_live_from)
+    if (why := closed_because(first, chart.periods)) is not None:
+        after = first_open_day(first, chart.periods)
+        moved = settings.invoices.closed_period == "first_open_day" and after is not None
+        done = f"is dated {after}" if moved else "is held"
+        yield Checked("go_live_from", "warning", "E-PERIOD", f"{first} {why}: what was invoiced then {done}", remedy)
 
 
 def _error(key: str, code: str, found: str, remedy: str | None = None) -> Checked:
     return Checked(key, "error", code, found, remedy or entry(code).remedy)
+
+
+def _percent(rate: Decimal | None) -> str:
+    return "no rate" if rate is None else f"{rate.normalize():f} %"
 
 
 def _listed(known: Mapping[Number, Any]) -> str:

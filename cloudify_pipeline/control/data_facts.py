@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from cloudify_pipeline.settings.models import Condition, ConnectionSettings
 
-_PLACE = ("country", "postal_code")
+_PLACE = ("country", "postal_code", "city")
 _ZONES = "the VAT rules, with the numbers and countries of vat"
 
 
@@ -74,7 +74,9 @@ def invoice_facts(settings: ConnectionSettings) -> Facts:
     buyer = _places("shipping_details.address", "customer_shipping.address", "customer_address")
     return {
         **_document(settings),
-        "date": Fact(tuple(instants.get(name, name) for name in names), f"invoices.date: {settings.invoices.date}"),
+        "date": Fact(
+            tuple(instants.get(name, name) for name in names), f"invoices.date: {settings.invoices.date}{_moved(settings)}"
+        ),
         "due_date": Fact(("due_date",), "the payment terms, where they are of the kind that takes a due date", always=False),
         "vat_zone": _zone(settings, (*buyer, "customer_tax_exempt", "customer_tax_ids", "customer.tax_ids")),
     }
@@ -85,10 +87,16 @@ def charge_facts(settings: ConnectionSettings) -> Facts:
     buyer = _places("shipping.address", "billing_details.address", "customer.address")
     return {
         **_document(settings),
-        "date": Fact(("created",), "a payment has one instant"),
+        "date": Fact(("created",), f"a payment has one instant{_moved(settings)}"),
         "due_date": Fact(("created",), "the payment terms, where they are of the kind that takes a due date", always=False),
         "vat_zone": _zone(settings, (*buyer, "customer.tax_exempt", "customer.tax_ids")),
     }
+
+
+def _moved(settings: ConnectionSettings) -> str:
+    """What becomes of a date in a closed period, where it is not held."""
+    moves = settings.invoices.closed_period == "first_open_day"
+    return "; in a closed period the first open day after it, with its own date in a line of text" if moves else ""
 
 
 def _document(settings: ConnectionSettings) -> Facts:
@@ -103,13 +111,19 @@ def _document(settings: ConnectionSettings) -> Facts:
         "payment_terms": Fact((), "the customer's terms in the ledger, else customers.defaults.payment_terms"),
         "customer": Fact(tuple(f"customer.{pair.stripe}" for pair in match), f"customers.match{default}"),
         "key": Fact(("id",), "the key by which the document is found again: stripe:<id>"),
+        "reverse_charge": Fact(
+            ("customer_tax_ids", "customer.tax_ids", "customer.preferred_locales"),
+            "the mapping, else the words of vat.reverse_charge_text in a sale to an EU business",
+            always=False,
+        ),
     }
 
 
 def _zone(settings: ConnectionSettings, sources: tuple[str, ...]) -> Fact:
     own = settings.customers.defaults.vat_zone
     if own == "auto":
-        return Fact(sources, _ZONES)
+        overrides = settings.vat.zone_from
+        return Fact((*overrides, *sources), f"vat.zone_from, else {_ZONES}" if overrides else _ZONES)
     return Fact((), f"the customer's zone in the ledger, else customers.defaults.vat_zone: {own}")
 
 
@@ -132,8 +146,8 @@ def line_facts(settings: ConnectionSettings) -> Facts:
             False,
         ),
         "description": Fact(
-            ("description", "product.name", "id", "discounts"),
-            "the mapping, else Stripe's line; shipping, discount and rounding lines have a text of their own",
+            ("description", "product.name", "id", "discounts", "invoice.customer_tax_ids"),
+            "the mapping, else Stripe's line; shipping, discount, rounding and reverse-charge lines have a text of their own",
             False,
         ),
     }

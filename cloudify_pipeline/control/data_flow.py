@@ -90,6 +90,8 @@ def data_flow(loaded: LoadedConnection, catalogues: Catalogues) -> DataFlow:
     settings, mappings = loaded.settings, loaded.mappings
     decided = catalogues.decided
     documents, lines = _divided(decided.get("documents", {}))
+    if settings.vat.reverse_charge_field is not None:
+        documents[settings.vat.reverse_charge_field] = "reverse_charge"
     number_from = tuple(
         str(path)
         for one in mappings.products.mappings

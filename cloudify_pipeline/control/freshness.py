@@ -1,11 +1,11 @@
 """How fresh the ledger is: when it was synced last, when it will be next, and what has waited longest."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from cloudify_pipeline.control.glance import document, document_states, last_change
+from cloudify_pipeline.control.glance import document, documents_but, last_change
 from cloudify_pipeline.control.opened import OpenConnection
 from cloudify_pipeline.errors import RunStopped
 from cloudify_pipeline.planning.records import ChargeRecord, InvoiceRecord, Record
@@ -19,7 +19,7 @@ BOOKS = ZoneInfo("Europe/Copenhagen")
 PERIOD = timedelta(hours=1)
 """The schedule runs at every full hour."""
 
-_WAITING = frozenset({"planned", "held", "posting", "failed"})
+WAITING = frozenset({"planned", "held", "posting", "failed"})
 _PATIENCE = 2.0
 _PORTION = 200
 _LOOKED_AT = 2000
@@ -67,7 +67,7 @@ def freshness(opened: OpenConnection) -> Freshness:
     try:
         with staging.reading():
             cursor = staging.cursor(EVENTS)
-            found = oldest_due(staging, document_states(opened.log, opened.name), opened.settings)
+            found = oldest_due(staging, documents_but(opened.log, opened.name, WAITING), opened.settings)
     except RunStopped as busy:
         return Freshness(changed, upcoming, None, busy.message)
     read = None if cursor is None else datetime.fromtimestamp(int(cursor), UTC)
@@ -82,9 +82,9 @@ def next_sync(now: datetime) -> datetime:
     return (hour + PERIOD).astimezone(BOOKS)
 
 
-def oldest_due(staging: Staging, states: Mapping[str, str], settings: ConnectionSettings) -> tuple[Record, datetime] | None:
-    """The record that became due first of those that wait by `states`, and when; of many thousands, among the first created."""
-    waiting = staging.candidates(but=[stripe_id for stripe_id, state in states.items() if state not in _WAITING])
+def oldest_due(staging: Staging, but: Sequence[str], settings: ConnectionSettings) -> tuple[Record, datetime] | None:
+    """The record that became due first, and when, leaving out `but`; of many thousands, among the first created."""
+    waiting = staging.candidates(but=but)
     best: tuple[Record, datetime] | None = None
     # The bound is for thousands of planned records that changed settings have made not due: they end nowhere early.
     for start in range(0, min(len(waiting), _LOOKED_AT), _PORTION):

@@ -1,6 +1,6 @@
 """Questions about a whole connection that the posting log's database answers by itself, however long the log is."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -44,12 +44,12 @@ def listed(
     return [dict(zip(LISTED, (*row[:-1], _aware(row[-1]).isoformat()), strict=True)) for row in rows], known
 
 
-def document_states(log: PostingLog, connection: str) -> Mapping[str, str]:
-    """Stripe id → state of every document."""
+def documents_but(log: PostingLog, connection: str, states: Collection[str]) -> Sequence[str]:
+    """Stripe ids of every document that is in none of `states`."""
     c = t.records.c
-    query = select(c.stripe_id, c.state).where(c.connection == connection, c.kind == "document")
+    query = select(c.stripe_id).where(c.connection == connection, c.kind == "document", c.state.not_in(states))
     with log.engine.connect() as db:
-        return dict(db.execute(query).tuples().all())
+        return db.scalars(query).all()
 
 
 def document(log: PostingLog, connection: str, stripe_id: str) -> Mapping[str, Any] | None:

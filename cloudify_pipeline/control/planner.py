@@ -20,8 +20,10 @@ from cloudify_pipeline.planning.documents import plan_document
 from cloudify_pipeline.planning.plans import Hold, PlannedCustomer, PlannedDocument, PlannedProduct, Skip, Subject
 from cloudify_pipeline.planning.products import distinct_numbers, plan_product, product_lookups
 from cloudify_pipeline.planning.records import ChargeRecord, InvoiceRecord, search_terms
+from cloudify_pipeline.planning.rounding import in_force
 from cloudify_pipeline.planning.rules import DueDocument, due
 from cloudify_pipeline.posting.endings import SETTLED
+from cloudify_pipeline.posting.log.rounding_seen import rounding_answers
 from cloudify_pipeline.posting.log.standing import posted_amounts
 
 Record = InvoiceRecord | ChargeRecord
@@ -40,6 +42,8 @@ class Planned:
     """Invoices and charges that stand in the ledger and have not changed in Stripe since."""
     waiting: int = 0
     """Due documents over limits.max_documents_per_run; the next run takes them."""
+    chart_reads: int = 0
+    """What reading the chart cost; every step that needs it pays as much."""
     numbered: dict[str, LedgerRecord] = field(default_factory=dict)
     """Ledger products that were looked up by number: those of the settings among them."""
 
@@ -62,7 +66,9 @@ class _Planner:
         if ids is None:
             self._add_changed(parties)
         if due_ids or parties.changed:
+            before = self._ledger.requests.reads
             chart = await self._ledger.chart()
+            self._planned.chart_reads = self._ledger.requests.reads - before
             await self._plan_customers(chart, parties)
             await self._plan_products(chart, parties)
             await self._plan_documents(chart, due_ids)
@@ -231,6 +237,8 @@ class _Planner:
 
     async def _plan_documents(self, chart: Chart, due_ids: Mapping[str, DueDocument]) -> None:
         mappings = self._opened.loaded.mappings
+        answers = rounding_answers(self._opened.log.engine, self._opened.name)
+        rounding = in_force(self._opened.settings.invoices.rounding.vat, answers)
         for record in self._records(list(due_ids)):
             customer_id = str(record.customer["id"]) if record.customer else None
             plan = plan_document(
@@ -243,6 +251,7 @@ class _Planner:
                 customer=self._planned.customers.get(customer_id) if customer_id else None,
                 products=self._planned.products,
                 numbered=self._planned.numbered,
+                vat_rounding=rounding,
             )
             source = self._sources.get(record.stripe_id, "")
             if isinstance(plan, PlannedDocument):

@@ -10,9 +10,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from cloudify_pipeline.catalogue import entry
+from cloudify_pipeline.control.audit import note_settings
+from cloudify_pipeline.control.calls import PlannedCalls, planned_calls
 from cloudify_pipeline.control.health import Health, check_health
 from cloudify_pipeline.control.opened import OpenConnection, check_books
 from cloudify_pipeline.control.planner import Planned, plan_connection
+from cloudify_pipeline.control.search import fill_terms
 from cloudify_pipeline.errors import Problem, RunStopped
 from cloudify_pipeline.planning.plans import (
     Hold,
@@ -58,16 +61,27 @@ async def stage(
         return await extract(reader, opened.staging, now=opened.clock(), since=since, ids=ids, progress=progress)
 
 
-async def plan(opened: OpenConnection, *, ids: Sequence[str] | None = None) -> tuple[Planned, Health]:
-    """Plan what is due and keep the plans in staging for the posting steps; says how the connection is, too."""
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """What one planning step found: the plans, how the connection is, and the calls that posting will make."""
+
+    planned: Planned
+    health: Health
+    calls: PlannedCalls
+
+
+async def plan(opened: OpenConnection, *, ids: Sequence[str] | None = None) -> Looked:
+    """Plan what is due and keep the plans in staging for the posting steps."""
+    note_settings(opened)
     async with opened.ledger() as ledger:
         identity = await check_books(opened, ledger)
         planned = await plan_connection(opened, ledger, ids=ids)
         health = await check_health(opened, ledger, identity, now=opened.clock(), planned=planned, products=planned.numbered)
+        calls = planned_calls(opened, ledger, planned)
     opened.staging.replace_plans("plan_customers", _rows(planned.customers.values()), only=None)
     opened.staging.replace_plans("plan_products", _rows(planned.products.values()), only=None)
     opened.staging.replace_plans("plan_documents", _rows(planned.documents.values()), only=None)
-    return planned, health
+    return Looked(planned, health, calls)
 
 
 async def post_planned_customers(opened: OpenConnection, run_id: str, *, ids: Sequence[str] | None = None) -> Stepped:
@@ -113,13 +127,14 @@ async def post_planned_documents(
     if not opened.may_write:
         return Stepped(_only_planned(opened, "document", plans, run_id))
     async with _executor(opened, run_id) as executor:
-        if any(isinstance(plan, PlannedDocument) for plan in plans):
-            # Terms and layouts decide what a document's body holds.
-            await executor.ledger.chart()
-        how = Portion(opened.settings.limits.quarantine_after, again, await relink(executor))
+        # Terms and layouts decide what a document's body holds, and periods whether it may have its date.
+        planned = any(isinstance(plan, PlannedDocument) for plan in plans)
+        chart = await executor.ledger.chart() if planned else None
+        how = Portion(opened.settings.limits.quarantine_after, again, await relink(executor), chart)
         endings: list[Ending] = []
         for start in range(0, len(plans), PORTION):
             endings += await post_documents(executor, plans[start : start + PORTION], progress=progress, portion=how)
+        fill_terms(opened)
         return _stepped(executor, endings)
 
 

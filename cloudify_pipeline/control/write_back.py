@@ -33,6 +33,8 @@ GIVE_UP_AFTER = 5
 """So many writes in a row that Stripe did not take: it is Stripe that is in trouble, and the next run goes on."""
 ERROR_LENGTH = 250
 """Characters of ``ledger_error``. Stripe takes 500, and may count some signs twice."""
+DEFINITE = frozenset({"E-STRIPE-GONE", "E-REQUEST", "E-METADATA-FULL", "E-IDEMPOTENCY", "E-UNMAPPED"})
+"""What Stripe says of one object alone: asking again only makes sense when that object has changed."""
 MOST_KEYS = 50
 """Keys that Stripe's metadata takes (docs.stripe.com/api/metadata)."""
 
@@ -216,15 +218,14 @@ class _WriteBack:
             await self._remember(commits, Told(change.stripe_id, digest(change.wanted), change.over, at))
             return
         self._take(problem, charge=charge)
-        if problem.code == "E-REFUSED":
-            # A definite no to this object: asking again only makes sense when it has changed.
+        if problem.code in DEFINITE:
             await self._remember(commits, Told(change.stripe_id, digest(change.wanted), change.over, at, refused=True))
 
     def _take(self, problem: Problem, *, charge: bool) -> None:
         self.left += 1
         if entry(problem.code).retry:
             self._in_a_row += 1
-        elif problem.code != "E-REFUSED":
+        elif problem.code not in DEFINITE:
             known = charge in self._shut
             self._shut |= {charge} if problem.code == "E-CONN-ROLE" else {False, True}
             # The right to write payments is a wide one, and may well be kept back.

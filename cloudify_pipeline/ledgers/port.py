@@ -129,6 +129,8 @@ class Ledger(Protocol):
     requests: Requests
     idempotency_window: datetime.timedelta
     """How long after an intent its Idempotency-Key is surely still known: the ledger's own time less a margin."""
+    daily_calls: int | None
+    """How many calls a day count as fair use, or None where nobody says."""
 
     @property
     def known_chart(self) -> Chart | None:

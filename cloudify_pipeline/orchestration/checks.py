@@ -2,14 +2,16 @@
 
 import warnings
 from collections import Counter
+from collections.abc import Iterable
 
 import dagster as dg
 
+from cloudify_pipeline.control import sanity
 from cloudify_pipeline.control.completeness import missing
 from cloudify_pipeline.control.unmapped import alert_unmapped, unmapped_refusals
 from cloudify_pipeline.orchestration.partitions import connections
 from cloudify_pipeline.orchestration.resources import RunScope
-from cloudify_pipeline.orchestration.words import reasons_table
+from cloudify_pipeline.orchestration.words import reasons_table, shown
 
 # Checks without partitions would let one connection's pass hide another's failure; in this version the parameter is a preview.
 warnings.filterwarnings("ignore", message="Specifying a partitions_def on an AssetCheckSpec", category=dg.PreviewWarning)
@@ -87,4 +89,70 @@ def every_due_document_has_an_ending(context: dg.AssetCheckExecutionContext, sco
     )
 
 
-checks = [stripe_amounts_add_up, totals_agree, nothing_held_or_failed, every_due_document_has_an_ending, no_unmapped_refusals]
+PLAN = dg.AssetKey(["plan", "documents"])
+
+
+@dg.asset_check(asset=PLAN, partitions_def=connections)
+def planned_vat_is_stripes(context: dg.AssetCheckExecutionContext, scope: RunScope) -> dg.AssetCheckResult:
+    """Gross and VAT of every planned document are those of Stripe's invoice, added up anew from what Stripe sent."""
+    with scope.opened(context.partition_key) as opened:
+        plans = sanity.planned_documents(opened)
+        invoices = opened.staging.objects("invoice", [plan.stripe_id for plan in plans])
+        doubts = sanity.vat_is_stripes(plans, invoices, opened.settings)
+    return _doubted(doubts, "Look at the prices and tax rates of these invoices; report them.", dg.AssetCheckSeverity.ERROR)
+
+
+@dg.asset_check(asset=PLAN, partitions_def=connections)
+def own_vat_zones_are_sound(context: dg.AssetCheckExecutionContext, scope: RunScope) -> dg.AssetCheckResult:
+    """Where a customer's own VAT zone in the ledger decides, it fits the buyer's country, VAT number and exemption."""
+    with scope.opened(context.partition_key) as opened:
+        doubts = sanity.bookkeepers_zones_are_sound(sanity.planned_documents(opened))
+    return _doubted(doubts, "Correct the customer's VAT zone in the ledger, or its address and number in Stripe.")
+
+
+@dg.asset_check(asset=PLAN, partitions_def=connections)
+def eu_sales_agree_with_the_list(context: dg.AssetCheckExecutionContext, scope: RunScope) -> dg.AssetCheckResult:
+    """Month by month, the sales to EU businesses that are planned are those that the EU-sales list can name a buyer for."""
+    with scope.opened(context.partition_key) as opened:
+        doubts = sanity.eu_sales_agree(sanity.planned_documents(opened), opened.settings)
+    return _doubted(doubts, "Put the buyer's VAT number into Stripe, or another VAT zone on the customer.")
+
+
+@dg.asset_check(asset=PLAN, partitions_def=connections)
+def foreign_vat_is_stated_in_base_currency(context: dg.AssetCheckExecutionContext, scope: RunScope) -> dg.AssetCheckResult:
+    """VAT of a document in another currency also stands on it in the base currency, as the law asks."""
+    with scope.opened(context.partition_key) as opened:
+        bound = opened.log.binding(opened.name)
+        base = str(bound["base_currency"]) if bound else None
+        doubts = sanity.foreign_vat_is_stated(sanity.planned_documents(opened), base)
+    remedy = "See that the ledger's layout prints it, or map a text (or exchangeRate) that states it."
+    return _doubted(doubts, remedy)
+
+
+def _doubted(
+    doubts: Iterable[sanity.Doubt], remedy: str, severity: dg.AssetCheckSeverity = dg.AssetCheckSeverity.WARN
+) -> dg.AssetCheckResult:
+    found = list(doubts)
+    lines = [f"- {shown(one.about)}: {shown(one.words)}" for one in found[:50]]
+    return dg.AssetCheckResult(
+        passed=not found,
+        severity=severity,
+        metadata={
+            "found": len(found),
+            "which": dg.MetadataValue.md("\n".join(lines) or "None."),
+            "what to do": remedy if found else "Nothing.",
+        },
+    )
+
+
+checks = [
+    stripe_amounts_add_up,
+    planned_vat_is_stripes,
+    own_vat_zones_are_sound,
+    eu_sales_agree_with_the_list,
+    foreign_vat_is_stated_in_base_currency,
+    totals_agree,
+    nothing_held_or_failed,
+    every_due_document_has_an_ending,
+    no_unmapped_refusals,
+]

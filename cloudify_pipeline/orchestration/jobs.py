@@ -10,8 +10,21 @@ sync = dg.define_asset_job(
     description="Stripe → staging → plan → ledger, for one connection. Running it again posts nothing twice.",
 )
 
+# All the choices stand in the launchpad, each choosing nothing until it is filled in.
+_CHOICES = {
+    "invoice_ids": [],
+    "ledger_numbers": [],
+    "failed": False,
+    "error_code": "",
+    "changed_since": "",
+    "changed_until": "",
+    "revision": "",
+    "everything": False,
+}
+
 replay = dg.define_asset_job(
     REPLAY,
+    config={"resources": {"scope": {"config": _CHOICES}}},
     selection=dg.AssetSelection.groups("stripe", "plan", "ledger", "control"),
     description=(
         "Tries chosen records again, in order: customers, products, documents. What is booked stays as it is; a draft whose "

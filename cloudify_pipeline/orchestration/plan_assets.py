@@ -9,9 +9,8 @@ import dagster as dg
 
 from cloudify_pipeline.accounting.money import format_money
 from cloudify_pipeline.catalogue import entry
-from cloudify_pipeline.control.health import Health
 from cloudify_pipeline.control.planner import Planned
-from cloudify_pipeline.control.sync import plan
+from cloudify_pipeline.control.sync import Looked, plan
 from cloudify_pipeline.orchestration.partitions import connections
 from cloudify_pipeline.orchestration.resources import RunScope
 from cloudify_pipeline.orchestration.words import SHOWN, sums
@@ -49,7 +48,8 @@ def plan_assets(context: dg.AssetExecutionContext, scope: RunScope) -> Iterator[
     """Decides what is due, against the ledger as it is now; sends nothing."""
     started = monotonic()
     with scope.opened(context.partition_key) as opened:
-        planned, health = asyncio.run(plan(opened, ids=scope.records(opened, context.job_name)))
+        looked = asyncio.run(plan(opened, ids=scope.records(opened, context.job_name)))
+    planned = looked.planned
     groups: dict[str, Mapping[str, Plan]] = {
         "customers": planned.customers,
         "products": planned.products,
@@ -62,7 +62,7 @@ def plan_assets(context: dg.AssetExecutionContext, scope: RunScope) -> Iterator[
                 **dict(sorted(Counter(map(_ending, plans.values())).items())),
                 "problems": _problems(plans),
                 **(_document_facts(planned) if name == "documents" else {}),
-                **(_health_facts(health) if name == "documents" else {}),
+                **(_step_facts(looked) if name == "documents" else {}),
                 "seconds": round(monotonic() - started, 1),
             },
         )
@@ -87,9 +87,10 @@ def _document_facts(planned: Planned) -> dict[str, dg.MetadataValue | int | str]
     }
 
 
-def _health_facts(health: Health) -> dict[str, dg.MetadataValue | str]:
-    warnings = "\n".join(f"- {line}" for line in health.lines) or "None."
-    return {"connection warnings": dg.MetadataValue.md(warnings), **{f"connection: {k}": v for k, v in health.facts.items()}}
+def _step_facts(looked: Looked) -> dict[str, dg.MetadataValue | str]:
+    warnings = "\n".join(f"- {line}" for line in looked.health.lines) or "None."
+    connection = {f"connection: {name}": words for name, words in looked.health.facts.items()}
+    return {"calls that posting makes": str(looked.calls), "connection warnings": dg.MetadataValue.md(warnings), **connection}
 
 
 def _problems(plans: Mapping[str, Plan]) -> dg.MarkdownMetadataValue:

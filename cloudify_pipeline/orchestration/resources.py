@@ -45,10 +45,10 @@ class RunScope(dg.ConfigurableResource):
             invoice_ids=tuple(self.invoice_ids),
             ledger_numbers=tuple(self.ledger_numbers),
             failed=self.failed,
-            error_code=self.error_code,
-            revision=self.revision,
-            changed_since=self.changed_since,
-            changed_until=self.changed_until,
+            error_code=self.error_code or None,
+            revision=self.revision or None,
+            changed_since=self.changed_since or None,
+            changed_until=self.changed_until or None,
             everything=self.everything,
         )
         return None if chosen.empty and job != REPLAY else selected(opened, chosen)

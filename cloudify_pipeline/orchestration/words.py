@@ -70,6 +70,11 @@ def reasons_table(rows: Sequence[Mapping[str, Any]], *, live: bool) -> dg.Markdo
     return dg.MetadataValue.md("\n".join([*lines, *_more(rows)]))
 
 
+def shown(text: str) -> str:
+    """Text with foreign parts, for a line of Markdown: its own signs are shown, not obeyed."""
+    return _cell(text, 400)
+
+
 def _stripe(row: Mapping[str, Any], live: bool) -> str:
     return f"[{_together(row['stripe_number'] or row['stripe_id'])}]({stripe_link(row['stripe_id'], live=live)})"
 

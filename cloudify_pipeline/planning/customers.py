@@ -14,7 +14,7 @@ from cloudify_pipeline.mapping.lineage import Lineage
 from cloudify_pipeline.planning.matching import NUMBER, Asked, agrees, ask, differing, match, text_at
 from cloudify_pipeline.planning.plans import Evidence, Hold, PartyAction, PlannedCustomer
 from cloudify_pipeline.planning.records import Raw
-from cloudify_pipeline.planning.vat import ZoneDecision, decide_zone
+from cloudify_pipeline.planning.vat import ZoneDecision, decide_zone, held_zone
 from cloudify_pipeline.settings.models import ConnectionSettings, CustomerSettings
 
 _CUSTOMER_NUMBER = re.compile(r"[1-9][0-9]{0,8}")
@@ -123,11 +123,14 @@ class _Customer:
             return self._hold(Problem("E-CUST-BARRED", f"customer {record.number} ({record.name}) is barred in the ledger"))
         asked = [one.lookup for one in self._asked() if one.lookup is not None and one.lookup.field != NUMBER]
         same_name = record.name.strip().casefold() == str(self.customer.get("name") or "").strip().casefold()
-        if asked and not (same or same_name) and not any(agrees(record, lookup) for lookup in asked):
+        if not (same or same_name) and not any(agrees(record, lookup) for lookup in asked):
             self._note("changed", "linked earlier", inputs | {lookup.field: lookup.value for lookup in asked})
             message = (
                 f"customer {record.number} was linked to {self.id} earlier, but is now {record.name}: "
-                f"neither its name nor {' nor '.join(lookup.field for lookup in asked)} agrees"
+                f"neither {' nor '.join(['its name', *(lookup.field for lookup in asked)])} agrees"
+                if asked
+                else f"customer {record.number} was linked to {self.id} earlier, but is now {record.name}, "
+                "and the Stripe customer has no other field to compare"
             )
             return self._hold(Problem("E-CUST-TAKEN", message, field="number", found=str(record.number)))
         self._note(str(record.number), "linked earlier", inputs)
@@ -245,6 +248,7 @@ class _Customer:
             if isinstance(decided, ZoneDecision):
                 self.evidence.append(decided.evidence)
                 return decided.zone
+            self.evidence.append(held_zone(self.customer, self.settings.vat, decided))
             return decided
         zone = self.chart.vat_zones.get(wanted)
         if zone is None or not zone.enabled:

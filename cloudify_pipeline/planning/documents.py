@@ -1,20 +1,23 @@
 """The ledger document of a Stripe invoice or charge: recipient, dates, lines and totals decided, or the reason why not."""
 
-import datetime
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from cloudify_pipeline.accounting.chart import Chart, Number
-from cloudify_pipeline.accounting.documents import CustomerRef, SalesDocument
+from cloudify_pipeline.accounting.documents import CustomerRef, DocumentKind, SalesDocument
 from cloudify_pipeline.accounting.parties import LedgerRecord
 from cloudify_pipeline.errors import Problem
 from cloudify_pipeline.mapping.apply import map_record
 from cloudify_pipeline.mapping.compile import CompiledMappings
+from cloudify_pipeline.planning.dates import document_date, document_due_date
 from cloudify_pipeline.planning.lines import LinePlanner
 from cloudify_pipeline.planning.plans import Evidence, Hold, PlannedCustomer, PlannedDocument, PlannedProduct, Skip
-from cloudify_pipeline.planning.records import ChargeRecord, InvoiceRecord, Record, book_date, instant
+from cloudify_pipeline.planning.records import InvoiceRecord, Record
+from cloudify_pipeline.planning.rounding import Model, in_force
 from cloudify_pipeline.planning.rules import DueDocument
-from cloudify_pipeline.planning.vat import ZoneDecision, decide_zone
+from cloudify_pipeline.planning.vat import ZoneDecision, decide_zone, is_overridden
+from cloudify_pipeline.planning.vat_checks import checked_zone, zone_of_held
+from cloudify_pipeline.planning.vat_words import reverse_charge_words
 from cloudify_pipeline.settings.models import ConnectionSettings
 
 KEY = "stripe:"
@@ -32,18 +35,25 @@ def plan_document(
     customer: PlannedCustomer | Hold | None,
     products: Mapping[str, PlannedProduct | Hold],
     numbered: Mapping[str, LedgerRecord],
+    vat_rounding: Model | None = None,
 ) -> PlannedDocument | Hold | Skip:
     """The document that `due` says should stand in the ledger for `record`.
 
     `customer` is None when Stripe names none: the default customer then stands in. `products` are the plans of the Stripe
-    products by id, `numbered` the ledger products by number that the settings name.
+    products by id, `numbered` the ledger products by number that the settings name; `vat_rounding` is where the ledger is
+    taken to round VAT, by default as the settings say.
     """
     evidence = list(due.evidence)
     if isinstance(record, InvoiceRecord) and not record.lines:
         return Skip(record.stripe_id, "S-ZERO", "the invoice has no lines", tuple(evidence))
     planner = LinePlanner(record, settings, lines, chart, products, numbered, evidence)
+    planner.model = vat_rounding or in_force(settings.invoices.rounding.vat)
     planned = _plan(record, due, settings, documents, customer, planner)
-    return Hold(record.stripe_id, planned, tuple(evidence)) if isinstance(planned, Problem) else planned
+    if not isinstance(planned, Problem):
+        return planned
+    if all(one.decision != "vat_zone" for one in evidence):
+        evidence += zone_of_held(record, settings, chart, due.vat_zone)
+    return Hold(record.stripe_id, planned, tuple(evidence))
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,25 +77,24 @@ def _plan(  # noqa: PLR0917
     planner: LinePlanner,
 ) -> PlannedDocument | Problem:
     chart, evidence = planner.chart, planner.evidence
-    problem = _amount_problem(record, chart)
+    problem = _amount_problem(record, chart, due.kind)
     if problem is not None:
         return problem
     invoiced = _invoiced(customer, settings, chart)
     if isinstance(invoiced, Problem):
         return invoiced
     evidence.append(invoiced.evidence)
-    dated = _date(record, settings, chart)
+    dated = document_date(record, settings, chart)
     if isinstance(dated, Problem):
         return dated
-    day, why = dated
-    evidence.append(why)
-    due_date = _due_date(record, chart, invoiced.terms, day)
+    evidence.append(dated.evidence)
+    due_date = document_due_date(record, chart, invoiced.terms, dated)
     if isinstance(due_date, Problem):
         return due_date
-    zone = _zone(record, settings, chart, invoiced)
+    decided = _zone(record, settings, chart, invoiced, due)
+    zone = checked_zone(record, decided, settings.vat, evidence)
     if isinstance(zone, Problem):
         return zone
-    evidence.append(zone.evidence)
     priced = planner.plan(zone.zone)
     if isinstance(priced, Problem):
         return priced
@@ -96,30 +105,36 @@ def _plan(  # noqa: PLR0917
     fields = dict(sorted(mapped.values.items()))
     if not fields.get("recipient.name") and invoiced.name:
         fields["recipient.name"] = invoiced.name
+    words = reverse_charge_words(record, zone, fields, settings.vat)
+    fields |= words.fields
+    evidence += words.evidence
     document = SalesDocument(
         key=f"{KEY}{record.stripe_id}",
         kind=due.kind,
         stripe_id=record.stripe_id,
         stripe_number=record.number,
         currency=record.currency,
-        date=day,
+        date=dated.day,
         due_date=due_date,
         customer=invoiced.reference,
         payment_terms=invoiced.terms,
         vat_zone=zone.zone,
         layout=invoiced.layout,
-        lines=priced.lines,
+        lines=(*priced.lines, *dated.words, *words.lines),
         stripe_total=priced.stripe_total,
         predicted=priced.predicted,
         send_by=settings.invoices.send_by,
         fields=fields,
+        original_date=None if dated.original == dated.day else dated.original,
     )
-    return PlannedDocument(document, due.rule, (*mapped.lineage, *planner.lineage), tuple(evidence))
+    return PlannedDocument(document, due.rule, (*mapped.lineage, *words.lineage, *planner.lineage), tuple(evidence))
 
 
-def _amount_problem(record: Record, chart: Chart) -> Problem | None:
-    if record.total_minor < 0:
-        return Problem("E-NEGATIVE", f"the total is {record.total} {record.currency}", field="total", found=str(record.total))
+def _amount_problem(record: Record, chart: Chart, kind: DocumentKind) -> Problem | None:
+    """A negative invoice is a negative document, as credit notes are; an order over less than nothing means nothing."""
+    if record.total_minor < 0 and kind == "draft_order":
+        message = f"the total is {record.total} {record.currency}, and an order cannot be negative"
+        return Problem("E-NEGATIVE", message, field="total", found=str(record.total))
     if record.currency not in chart.currencies:
         message = f"currency {record.currency} is not set up in the ledger"
         return Problem("E-CURRENCY", message, field="currency", found=record.currency)
@@ -154,49 +169,19 @@ def _invoiced(customer: PlannedCustomer | Hold | None, settings: ConnectionSetti
     return _Invoiced(reference, terms, layout, zone, name, why)
 
 
-def _zone(record: Record, settings: ConnectionSettings, chart: Chart, invoiced: _Invoiced) -> ZoneDecision | Problem:
+def _zone(
+    record: Record, settings: ConnectionSettings, chart: Chart, invoiced: _Invoiced, due: DueDocument
+) -> ZoneDecision | Problem:
     """The zone by the buyer's country and number; with a number in the settings, the customer's own zone instead."""
     given = settings.customers.defaults.vat_zone
-    if given == "auto":
-        return decide_zone(record, settings.vat, chart, customer_zone=invoiced.zone)
+    if given == "auto" or is_overridden(record, settings.vat, due.vat_zone):
+        return decide_zone(record, settings.vat, chart, customer_zone=invoiced.zone, rule_zone=due.vat_zone)
     zone = given if invoiced.zone is None else invoiced.zone
     known = chart.vat_zones.get(zone)
     if known is None or not known.enabled:
         return _unknown("customers.defaults.vat_zone", zone)
     rule = "customers.defaults.vat_zone is a number: the customer's own zone"
     return ZoneDecision(zone, "customer", rule, Evidence("vat_zone", f"{zone} ({known.name})", rule, {"default": str(given)}))
-
-
-def _date(record: Record, settings: ConnectionSettings, chart: Chart) -> tuple[datetime.date, Evidence] | Problem:
-    """The document's date, and where it came from; an instant that is missing gives way to finalized_at, then created."""
-    wanted = settings.invoices.date
-    names = dict.fromkeys((wanted, "finalized_at", "created"))
-    found = next(((name, moment) for name in names if (moment := record.instant(name)) is not None), None)
-    if found is None:
-        return Problem("E-PERIOD", f"the record has no {wanted}", field="invoices.date", found=wanted)
-    name, moment = found
-    day = book_date(moment)
-    if not chart.open_on(day):
-        message = f"{day.isoformat()} lies in a closed or barred period, or in no accounting year"
-        return Problem("E-PERIOD", message, field="invoices.date", found=day.isoformat())
-    return day, Evidence("date", day.isoformat(), f"invoices.date: {wanted}", {name: moment.isoformat()})
-
-
-def _due_date(record: Record, chart: Chart, terms: Number, day: datetime.date) -> datetime.date | Problem | None:
-    """Only terms of the type dueDate take a date; for all others the ledger computes it and drops what is sent."""
-    if chart.payment_terms[terms].type != "dueDate":
-        return None
-    if isinstance(record, ChargeRecord):
-        return day
-    moment = instant(record.invoice.get("due_date"))
-    if moment is None:
-        name = f"payment terms {terms} ({chart.payment_terms[terms].name})"
-        return Problem("E-DUE-MISSING", f"{name} need a due date, and the invoice has none", field="due_date")
-    due_date = book_date(moment)
-    if due_date < day:
-        message = f"the due date {due_date.isoformat()} lies before the invoice date {day.isoformat()}"
-        return Problem("E-DUE-EARLY", message, field="due_date", found=due_date.isoformat())
-    return due_date
 
 
 def _unknown(setting: str, number: Number) -> Problem:

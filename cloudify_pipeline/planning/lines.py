@@ -7,7 +7,7 @@ from typing import Any
 
 from cloudify_pipeline.accounting.chart import Chart, Number
 from cloudify_pipeline.accounting.documents import FieldValue, ProductRef, SalesLine, Totals
-from cloudify_pipeline.accounting.money import round_half_up
+from cloudify_pipeline.accounting.money import from_minor, round_half_up, smallest
 from cloudify_pipeline.accounting.parties import LedgerRecord
 from cloudify_pipeline.errors import Problem
 from cloudify_pipeline.mapping.apply import map_record
@@ -15,9 +15,11 @@ from cloudify_pipeline.mapping.compile import CompiledMappings
 from cloudify_pipeline.mapping.lineage import Lineage
 from cloudify_pipeline.mapping.texts import clean_text
 from cloudify_pipeline.planning.plans import Evidence, Hold, PlannedProduct
-from cloudify_pipeline.planning.prices import PricedLine, price_lines, stripe_totals
+from cloudify_pipeline.planning.prices import PricedLine, price_lines, too_fine
 from cloudify_pipeline.planning.records import ChargeRecord, InvoiceRecord, Record, id_of
-from cloudify_pipeline.planning.totals import predict, rate_problem, rated, total_problem, vat_problem
+from cloudify_pipeline.planning.rounding import AS_IS, CORRECTED, HELD, ONE_PIECE, Difference, Model, correction, in_force, other
+from cloudify_pipeline.planning.stripe_amounts import Stated, stripe_totals
+from cloudify_pipeline.planning.totals import percent, predict, rate_problem, rated, total_problem, vat_by_rate, vat_problem
 from cloudify_pipeline.settings.models import ConnectionSettings
 
 _LINES = "lines."
@@ -30,6 +32,8 @@ class Priced:
     lines: tuple[SalesLine, ...]
     predicted: Totals
     stripe_total: Decimal
+    corrected: str = ""
+    """What the totals were without the correction line, when there is one."""
 
 
 @dataclass(slots=True)
@@ -45,14 +49,36 @@ class LinePlanner:
     evidence: list[Evidence] = field(default_factory=list)
     lineage: list[Lineage] = field(default_factory=list)
     groups: dict[str, Number] = field(default_factory=dict)
+    model: Model = field(default_factory=lambda: in_force("learn"))
+    """Where the ledger is taken to round VAT."""
 
     def plan(self, zone: Number) -> Priced | Problem:
-        """The lines in VAT zone `zone`."""
-        record = self.record
-        stripe = stripe_totals(record) if isinstance(record, InvoiceRecord) else None
-        if isinstance(stripe, Problem):
-            return stripe
-        priced = price_lines(record, discounts=self.settings.invoices.discounts)
+        """The lines in VAT zone `zone`. A discount that its own line cannot carry to the øre goes into the lines it lowers."""
+        record, wanted = self.record, self.settings.invoices.discounts
+        stated = stripe_totals(record) if isinstance(record, InvoiceRecord) else None
+        if isinstance(stated, Problem):
+            return stated
+        problem = (
+            too_fine(stated.totals.gross, record.currency) or too_fine(stated.totals.vat, record.currency) if stated else None
+        )
+        if problem is not None:
+            return problem
+        before = len(self.evidence), len(self.lineage)
+        planned = self._plan(zone, stated, wanted)
+        because = _not_to_the_oere(planned)
+        if wanted == "line" or because is None:
+            return planned
+        first = self.evidence[before[0] :], self.lineage[before[1] :]
+        del self.evidence[before[0] :], self.lineage[before[1] :]
+        self._note("discount", "in the lines", "product_line not possible", {"because": because})
+        again = self._plan(zone, stated, "line")
+        if isinstance(planned, Priced) and _not_to_the_oere(again) is not None:
+            self.evidence[before[0] :], self.lineage[before[1] :] = first
+            return planned
+        return again
+
+    def _plan(self, zone: Number, stated: Stated | None, discounts: str) -> Priced | Problem:
+        priced = price_lines(self.record, discounts=discounts)
         if isinstance(priced, Problem):
             return priced
         plain: list[SalesLine] = []
@@ -64,45 +90,67 @@ class LinePlanner:
         lines = rated(plain, self.chart, zone, self.groups)
         if isinstance(lines, Problem):
             return lines
-        if isinstance(record, ChargeRecord):
+        if isinstance(self.record, ChargeRecord):
             lines = tuple(self._without_vat(line) for line in lines)
         for line, source in zip(lines, priced, strict=True):
             problem = rate_problem(line, source.tax_rate)
             if problem is not None:
                 return problem
-        return self._compared(lines, priced, stripe, zone)
+        return self._compared(lines, priced, stated, zone)
 
     def _compared(
-        self, lines: tuple[SalesLine, ...], priced: tuple[PricedLine, ...], stripe: Totals | None, zone: Number
+        self, lines: tuple[SalesLine, ...], priced: tuple[PricedLine, ...], stated: Stated | None, zone: Number
     ) -> Priced | Problem:
         """The lines with a correction where one is allowed; a problem when the ledger's total would not be Stripe's."""
-        currency, predicted = self.record.currency, predict(lines)
-        if stripe is None:
-            stripe = Totals(self.record.total - predicted.vat, predicted.vat, self.record.total)
-        problem = total_problem(predicted, stripe, currency) or vat_problem(lines, _stripe_vat(priced), currency)
+        rounding = self.model.rounding
+        ours, predicted = vat_by_rate(lines, rounding), predict(lines, rounding)
+        theirs = _stripe_vat(priced) if stated is None or stated.once is None else stated.once
+        stripe = Totals(self.record.total - predicted.vat, predicted.vat, self.record.total) if stated is None else stated.totals
+        if predict(lines, other(rounding)) != predicted:
+            self.evidence.append(self.model.evidence)
+        pieces = sum(1 for one in priced if one.in_words)
+        used = {"lines": str(len(lines))} | ({"quantity 1": str(pieces)} if pieces else {})
+        currency = self.record.currency
+        problem = total_problem(predicted, stripe, currency, paid=stated is None) or vat_problem(ours, theirs, currency)
         if problem is not None:
-            correction = self._correction(stripe.gross - predicted.gross, zone)
-            if correction is None:
-                return problem
-            lines = (*lines, correction)
-            predicted = predict(lines)
-            self._note("rounding", str(correction.net), "products.rounding_product", {"without": problem.message})
-        inputs = {"net": str(predicted.net), "vat": str(predicted.vat), "stripe_vat": str(stripe.vat)}
-        self._note("totals", str(predicted.gross), "predicted gross is Stripe's total", inputs)
-        return Priced(lines, predicted, stripe.gross)
+            parts = {rate: theirs[rate] - vat for rate, vat in ours.items() if rate in theirs}
+            line, why = self._correction(lines, stripe.gross - predicted.gross, parts, zone)
+            used["without"] = problem.message
+            if line is None:
+                self._note("rounding", HELD, why, used)
+                return self._held(problem, why, lines, stripe)
+            lines = (*lines, line)
+            predicted = predict(lines, rounding)
+            self._note("rounding", CORRECTED, f"{line.net} on products.rounding_product", used)
+        elif pieces:
+            self._note("rounding", ONE_PIECE, "no two-decimal price gives the net of a line", used)
+        else:
+            self._note("rounding", AS_IS, "each line is its quantity at its price", used)
+        per_rate = {percent(rate): f"VAT {vat}, Stripe {theirs.get(rate, 'does not say')}" for rate, vat in ours.items()}
+        inputs = {"net": str(predicted.net), "vat": str(predicted.vat), "stripe_vat": str(stripe.vat), **per_rate}
+        self._note("totals", str(predicted.gross), "predicted gross is Stripe's total", {**inputs, "vat_rounding": rounding})
+        return Priced(lines, predicted, stripe.gross, used.get("without", ""))
 
-    def _correction(self, difference: Decimal, zone: Number) -> SalesLine | None:
-        """A line without VAT that makes the total Stripe's, where settings and chart allow one."""
+    def _correction(
+        self, lines: tuple[SalesLine, ...], gross: Decimal, vat: Mapping[Decimal, Decimal], zone: Number
+    ) -> tuple[SalesLine | None, str]:
+        """A line without VAT that makes the total Stripe's, where settings and chart allow one; else why there is none."""
         number = self.settings.products.rounding_product
         record = self.numbered.get(number) if number is not None else None
-        if record is None or record.barred or record.group is None:
-            return None
-        if difference == 0 or difference != round_half_up(difference):
-            return None
-        if abs(difference) > self.settings.invoices.rounding.tolerance or self.chart.vat_rate(record.group, zone) != 0:
-            return None
-        sign = Decimal(1) if difference > 0 else Decimal(-1)
-        return SalesLine("Rounding", ProductRef(number), sign, abs(difference), net=difference)
+        rate = None
+        if record is not None and not record.barred and record.group is not None:
+            rate = self.chart.vat_rate(record.group, zone)
+        taxed = sum(1 for line in lines if line.net and line.vat_rate)
+        missing = Difference(gross, vat, taxed, from_minor(smallest(self.record.currency), self.record.currency))
+        return correction(missing, product=number, rate=rate, tolerance=self.settings.invoices.rounding.tolerance)
+
+    def _held(self, problem: Problem, why: str, lines: tuple[SalesLine, ...], stripe: Totals) -> Problem:
+        """`problem` with why no line mends it, and whether a ledger that rounds VAT elsewhere would have Stripe's total."""
+        message = f"{problem.message}; no correction line: {why}"
+        elsewhere = other(self.model.rounding)
+        if predict(lines, elsewhere) == stripe:
+            message += f"; with VAT rounded {elsewhere.replace('_', ' ')} it would be right (invoices.rounding.vat)"
+        return replace(problem, message=message)
 
     def _line(self, index: int, line: PricedLine) -> SalesLine | Problem:
         self.evidence += [replace(one, inputs={"line": str(index + 1), **one.inputs}) for one in line.evidence]
@@ -189,3 +237,10 @@ def _stripe_vat(priced: tuple[PricedLine, ...]) -> dict[Decimal, Decimal]:
             return {}
         sums[line.tax_rate] = sums.get(line.tax_rate, Decimal(0)) + line.tax_amount
     return sums
+
+
+def _not_to_the_oere(planned: Priced | Problem) -> str | None:
+    """What the ledger's VAT or totals would be otherwise than Stripe's, before any correction; None when nothing would."""
+    if isinstance(planned, Priced):
+        return planned.corrected or None
+    return planned.message if planned.code in {"E-TOTAL", "E-VAT-RATE"} else None

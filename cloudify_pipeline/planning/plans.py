@@ -7,6 +7,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
+from functools import cache
 from typing import Any, Literal
 
 from pydantic import TypeAdapter
@@ -130,19 +131,23 @@ class PlannedDocument:
 Plan = PlannedCustomer | PlannedProduct | PlannedDocument | Hold | Skip
 
 _KINDS: dict[str, type[Any]] = {kind.__name__: kind for kind in (PlannedCustomer, PlannedProduct, PlannedDocument, Hold, Skip)}
-_DOCUMENT = TypeAdapter(SalesDocument)
-_ADAPTERS = {name: TypeAdapter(kind) for name, kind in _KINDS.items()}
+
+
+@cache
+def _adapter(name: str) -> TypeAdapter[Any]:
+    # Made at the first use: building all of them costs every command that plans nothing.
+    return TypeAdapter(SalesDocument if name == "SalesDocument" else _KINDS[name])
 
 
 def dump(plan: Plan) -> tuple[str, bytes]:
     """`plan` as (kind, JSON bytes), for staging; exact: decimals are written as text."""
     kind = type(plan).__name__
-    return kind, _ADAPTERS[kind].dump_json(plan)
+    return kind, _adapter(kind).dump_json(plan)
 
 
 def load(kind: str, body: bytes) -> Plan:
     """The plan that :func:`dump` wrote."""
-    plan: Plan = _ADAPTERS[kind].validate_json(body)
+    plan: Plan = _adapter(kind).validate_json(body)
     return plan
 
 
@@ -152,7 +157,7 @@ def revision(plan: Plan) -> str:
         customer = plan.document.customer
         # A Stripe customer has no number before it is created and one after: the document is the same.
         named = replace(customer, number=None) if customer.stripe_id else customer
-        return _digest("document", _DOCUMENT.dump_json(replace(plan.document, customer=named)))
+        return _digest("document", _adapter("SalesDocument").dump_json(replace(plan.document, customer=named)))
     if isinstance(plan, Hold | Skip):
         bare: Plan = replace(plan, evidence=(), source_hash="")
     else:

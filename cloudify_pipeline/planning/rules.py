@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 
+from cloudify_pipeline.accounting.chart import Number
 from cloudify_pipeline.planning.plans import Evidence, Skip
 from cloudify_pipeline.planning.records import ChargeRecord, InvoiceRecord, Record, billing_country
 from cloudify_pipeline.settings.models import Condition, ConnectionSettings, Document, InvoiceRule, Trigger
@@ -21,6 +22,8 @@ class DueDocument:
     fired_at: datetime
     trigger: Trigger
     evidence: tuple[Evidence, ...] = ()
+    vat_zone: tuple[Number | str, str] | None = None
+    """The VAT zone, or kind of zone, that the rule gives its documents, and the rule's words for it."""
 
 
 def due(record: Record, settings: ConnectionSettings) -> DueDocument | Skip:
@@ -43,7 +46,8 @@ def due(record: Record, settings: ConnectionSettings) -> DueDocument | Skip:
         empty = _empty(record)
         if empty is not None:
             return _skip(record, "S-ZERO", empty, looked)
-        return DueDocument(rule.create, evidence.rule, fired_at, rule.when, tuple(looked))
+        zone = None if rule.vat_zone is None else (rule.vat_zone, f"invoices.rules[{index}].vat_zone is {rule.vat_zone}")
+        return DueDocument(rule.create, evidence.rule, fired_at, rule.when, tuple(looked), zone)
     return _none_fired(record, settings.invoices.rules, looked)
 
 

@@ -8,14 +8,17 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from cloudify_pipeline.accounting.chart import Chart
 from cloudify_pipeline.errors import Problem
 from cloudify_pipeline.ledgers.port import LedgerDocument
 from cloudify_pipeline.planning.plans import Hold, PlannedDocument, Skip, revision
+from cloudify_pipeline.planning.rounding import seen
 from cloudify_pipeline.posting.drafts import Numbers, Written, draft, replace_draft, resolved_body, total_difference
 from cloudify_pipeline.posting.endings import Ending, State, undone
 from cloudify_pipeline.posting.log.persons import Word, linked, words
+from cloudify_pipeline.posting.log.rounding_seen import remember_rounding
 from cloudify_pipeline.posting.log.standing import differing, last_body, refusals
-from cloudify_pipeline.posting.log.store import Identity
+from cloudify_pipeline.posting.log.store import Identity, LogChange
 from cloudify_pipeline.posting.protocol import Executor, NotDone
 from cloudify_pipeline.posting.standing import ACCEPTED, FOUND, SEVERAL, finder, linking, named, stands
 from cloudify_pipeline.posting.twins import hand_made, twin_problem
@@ -54,6 +57,8 @@ class Portion:
     tries: int = 5
     again: bool = False
     read: Mapping[str, LedgerDocument] = field(default_factory=dict)
+    chart: Chart | None = None
+    """The ledger's periods as they are now: a plan may be older than the closing of its period."""
 
 
 async def post_documents(
@@ -170,6 +175,7 @@ class _Post:
             stored = await self._again(self._standing)
         if isinstance(stored, Ending):
             return stored
+        await self._learn(stored)
         difference = total_difference(self._document, stored)
         if difference is None and self._document.kind == "booked_invoice" and stored.kind == "draft_invoice":
             booked = await self._book(stored)
@@ -179,7 +185,19 @@ class _Post:
             difference = total_difference(self._document, stored)
         return stored if difference is None else self._ended("held", stored=stored, problem=difference)
 
+    async def _learn(self, stored: LedgerDocument) -> None:
+        """Where the ledger's totals tell how it rounds VAT, remember it: the next plan follows its answers."""
+        taught = seen(self._document.key, self._document.lines, stored.totals, self._executor.clock())
+        if taught is not None:
+            connection = self._executor.connection
+            await self._executor.commit(LogChange(lambda db: remember_rounding(db, connection, taught)))
+
     async def _new(self) -> LedgerDocument | Ending:
+        chart, day = self._portion.chart, self._document.date
+        if chart is not None and not chart.open_on(day):
+            return self._ended(
+                "held", problem=Problem("E-PERIOD", f"{day} lies in a closed or barred period by now", "date", str(day))
+            )
         twins = self._known.twins.get(self._plan.stripe_id)
         if twins:
             problem = twin_problem(self._document, twins)
@@ -285,7 +303,7 @@ class _Post:
         if stored.kind != "booked_invoice" or self._standing is None or self._made:
             return None
         said = last_body(self._executor.log, self._executor.connection, self._document.key)
-        now = resolved_body(self._executor, self._document, self._known.numbers)
+        now = resolved_body(self._executor.ledger, self._document, self._known.numbers)
         changed = differing(said, now) if said is not None and now is not None else []
         if not changed:
             return None

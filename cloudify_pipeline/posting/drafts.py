@@ -131,10 +131,10 @@ def total_difference(document: SalesDocument, stored: LedgerDocument) -> Problem
     )
 
 
-def resolved_body(executor: Executor, document: SalesDocument, numbers: Numbers) -> bytes | None:
+def resolved_body(ledger: Ledger, document: SalesDocument, numbers: Numbers) -> bytes | None:
     """What a create of `document` would send now, or None while its customer or a product has no number."""
     resolved = _resolved(document, numbers)
-    return None if isinstance(resolved, Problem) else executor.ledger.create_document(document, *resolved).body
+    return None if isinstance(resolved, Problem) else ledger.create_document(document, *resolved).body
 
 
 def _written(done: Done | NotDone) -> Written | NotDone:

@@ -4,7 +4,7 @@ Asked for once for a whole portion, by days and in lists of 1,000: never one loo
 """
 
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
+from datetime import date, timedelta
 
 from cloudify_pipeline.accounting.chart import Number
 from cloudify_pipeline.accounting.documents import SalesDocument
@@ -23,7 +23,7 @@ async def hand_made(
     """Stripe id → its twins; those without any are absent. `documents` come with the ledger number of their customer."""
     if not documents:
         return {}
-    days = [document.date for document, _ in documents]
+    days = [day for document, _ in documents for day in _days(document)]
     kinds: tuple[StoredKind, ...] = ("draft_invoice", "booked_invoice")
     if any(document.kind == "draft_order" for document, _ in documents):
         kinds = ("draft_order", *kinds)
@@ -34,10 +34,19 @@ async def hand_made(
     twins: dict[str, tuple[LedgerDocument, ...]] = {}
     for document, customer in documents:
         alike = by_facts.get((str(customer), document.currency, document.stripe_total), ())
-        near = tuple(one for one in alike if one.date is not None and abs(one.date - document.date) <= DAYS)
+        near = tuple(one for one in alike if _near(one.date, document))
         if near:
             twins[document.stripe_id] = near
     return twins
+
+
+def _days(document: SalesDocument) -> tuple[date, ...]:
+    """The days on which somebody may have entered it: its own, and the one it had before a closed period moved it."""
+    return (document.date,) if document.original_date is None else (document.date, document.original_date)
+
+
+def _near(day: date | None, document: SalesDocument) -> bool:
+    return day is not None and any(abs(day - own) <= DAYS for own in _days(document))
 
 
 def twin_problem(document: SalesDocument, twins: Sequence[LedgerDocument]) -> Problem:

@@ -15,9 +15,10 @@ from typing import Any
 from cloudify_pipeline.errors import SettingsError, SettingsProblem
 from cloudify_pipeline.mapping.compile import CompiledMappings, compile_mappings
 from cloudify_pipeline.mapping.fields import FieldCatalogue
+from cloudify_pipeline.settings.findings import Finding, Seen
 from cloudify_pipeline.settings.messages import check_shape
 from cloudify_pipeline.settings.models import ConnectionSettings
-from cloudify_pipeline.settings.rules import Finding, Seen, check_rules
+from cloudify_pipeline.settings.rules import check_rules
 from cloudify_pipeline.settings.source import key_lines, read_mapping, read_text
 from cloudify_pipeline.settings.unbuilt import written_unbuilt
 

@@ -3,7 +3,7 @@
 The names are the file's. `built` says which keys a written value may have today: see :mod:`.unbuilt`.
 """
 
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 
@@ -146,17 +146,22 @@ class Condition(Section):
 
 
 class InvoiceRule(Section):
-    """Which document is due, and when. `if` narrows it to some invoices."""
+    """Which document is due, and when. `if` narrows it to some invoices; `vat_zone` overrides the VAT decision for them."""
 
     when: Trigger
     create: Document
     if_: Condition | None = Field(default=None, alias="if")
+    vat_zone: Zone | Number | None = None
 
 
 class Rounding(Section):
-    """How far a correction line may go, in the document's currency."""
+    """How far a correction line may go, in the document's currency, and where the ledger rounds VAT.
+
+    `vat: learn` assumes once per document and rate, until the ledger's answer to a document shows otherwise.
+    """
 
     tolerance: Decimal = Decimal("0.05")
+    vat: Literal["learn", "per_document", "per_line"] = "learn"
 
 
 class InvoiceSettings(Section):
@@ -169,6 +174,7 @@ class InvoiceSettings(Section):
     send_by: Literal["none", "ean"] = "none"
     discounts: Literal["line", "product_line"] = "line"
     rounding: Rounding = Rounding()
+    exchange_rate: Literal["ledger", "stripe"] = "ledger"
     closed_period: Literal["hold", "first_open_day"] = "hold"
     write_back: bool = True
     fields: FieldMappings = {}
@@ -183,13 +189,25 @@ class VatZones(Section):
     domestic_exempt: Number = 4
 
 
+class OneStopShop(Section):
+    """Sales to EU consumers that are declared in the One Stop Shop: the ledger's zone for each country of destination."""
+
+    zones: dict[str, Number] = {}
+    from_: date | None = Field(default=None, alias="from")
+
+
 class VatSettings(Section):
     """How the VAT zone of a document is decided."""
 
     zones: VatZones = VatZones()
     countries: dict[str, Zone | Number] = {"GL": "abroad", "FO": "abroad"}
+    zone_from: list[str] = []
+    supply_default: Literal["goods", "services"] | None = None
     unverified_vat_number: Literal["hold", "private"] = "hold"
     missing_country: Literal["hold", "customer_zone"] = "hold"
+    oss: OneStopShop = OneStopShop()
+    reverse_charge_text: dict[str, str] = {}
+    reverse_charge_field: str | None = "notes.textLine2"
 
 
 class JournalAccount(Section):

@@ -1,12 +1,10 @@
 """What the connection file's sections demand of each other. Each rule is named, stands alone and has its own test."""
 
 import re
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Mapping
+from typing import Any
 from urllib.parse import urlsplit
 
-from babel import Locale
 from babel.numbers import list_currencies
 
 from cloudify_pipeline.mapping.fields import FieldCatalogue
@@ -14,46 +12,25 @@ from cloudify_pipeline.mapping.paths import Path, PathError, parse_path
 from cloudify_pipeline.mapping.sources import type_of, unknown_path
 from cloudify_pipeline.mapping.templates import Template
 from cloudify_pipeline.mapping.types import fit
-from cloudify_pipeline.settings.models import ConnectionSettings, InvoiceRule, MatchPair
+from cloudify_pipeline.settings.findings import Finding, Rule, Seen
+from cloudify_pipeline.settings.local import LOOPBACK
+from cloudify_pipeline.settings.models import InvoiceRule, MatchPair
+from cloudify_pipeline.settings.vat_rules import (
+    is_country,
+    one_stop_shop_is_for_other_member_states,
+    reverse_charge_field_exists,
+    reverse_charge_texts_can_be_written,
+    vat_countries_are_countries,
+    vat_zone_paths_exist,
+)
 from cloudify_pipeline.stripe_objects import STATE_KEYS
-
-if TYPE_CHECKING:
-    from cloudify_pipeline.settings.load import Catalogues
 
 METADATA_KEY_LENGTH = 40
 """The longest key Stripe's metadata takes (docs.stripe.com/api/metadata); square brackets are not allowed in it."""
 
-_LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 _ADDRESS = re.compile(r"[^@\s<>,;]+@[^@\s<>,;]+")
 _AS = {"url": ": {env: NAME} of the address", "smtp": ": {env: NAME} of smtp://user:password@host:587"}
 _CUSTOMER_NUMBERS = range(1, 1_000_000_000)
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """What a rule says of a key: refused, or (for `refused=False`) allowed with a warning."""
-
-    key: str
-    found: str
-    allowed: str
-    refused: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """What rules look at: the settings, the file as written, and the catalogues when they are known."""
-
-    settings: ConnectionSettings
-    written: Mapping[str, Any]
-    catalogues: "Catalogues | None" = None
-
-    def wrote(self, section: str, key: str) -> bool:
-        """Whether the file itself has the key."""
-        inside = self.written.get(section)
-        return isinstance(inside, Mapping) and key in inside
-
-
-Rule = Callable[[Seen], Iterator[Finding]]
 
 
 def check_rules(seen: Seen) -> list[Finding]:
@@ -91,7 +68,7 @@ def _url_problem(url: str) -> str | None:
         return "an address with a user or password in it"
     if parts.scheme == "https" and host:
         return None
-    return None if parts.scheme == "http" and host in _LOOPBACK else repr(url)
+    return None if parts.scheme == "http" and host in LOOPBACK else repr(url)
 
 
 def one_product_method(seen: Seen) -> Iterator[Finding]:
@@ -280,13 +257,6 @@ def default_currency_is_one(seen: Seen) -> Iterator[Finding]:
         yield Finding("customers.defaults.currency", currency, "from_stripe, or a currency code such as DKK")
 
 
-def vat_countries_are_countries(seen: Seen) -> Iterator[Finding]:
-    """Exceptions by country name real countries."""
-    for country in seen.settings.vat.countries:
-        if not is_country(country):
-            yield Finding(f"vat.countries.{country}", country, "a country code such as GL")
-
-
 def alerts_can_be_told(seen: Seen) -> Iterator[Finding]:
     """Each route says where to, and nothing that belongs to another route."""
     for place, alert in enumerate(seen.settings.alerts):
@@ -303,17 +273,6 @@ def alerts_can_be_told(seen: Seen) -> Iterator[Finding]:
                 yield Finding(f"{key}.{name}", "a value", f"to: {alert.to} does not use it; remove the key")
             elif isinstance(value, str) and not _ADDRESS.fullmatch(value):
                 yield Finding(f"{key}.{name}", repr(value), "one e-mail address, as in books@example.com")
-
-
-def is_country(code: str) -> bool:
-    """Whether `code` is an ISO 3166 alpha-2 country code, in any case."""
-    return len(code) == 2 and code.isascii() and code.isalpha() and code.upper() in _countries()
-
-
-def _countries() -> set[str]:
-    # CLDR's table also has groups that are no countries.
-    codes = {str(code) for code in Locale("en").territories}
-    return {code for code in codes if len(code) == 2} - {"EU", "EZ", "UN", "QO", "ZZ", "XA", "XB"}
 
 
 def _stripe_path(key: str, text: str, catalogue: FieldCatalogue) -> Iterator[Finding]:
@@ -371,5 +330,9 @@ RULES: tuple[Rule, ...] = (
     conditions_name_real_codes,
     default_currency_is_one,
     vat_countries_are_countries,
+    vat_zone_paths_exist,
+    one_stop_shop_is_for_other_member_states,
+    reverse_charge_texts_can_be_written,
+    reverse_charge_field_exists,
     alerts_can_be_told,
 )

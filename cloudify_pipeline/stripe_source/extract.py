@@ -231,7 +231,7 @@ class _Extraction:
         await self.buffer.flush(self._ending.write)
 
     def _behind(self) -> int:
-        """Seconds that Stripe's clock is ahead of ours; negative when ours is fast, and its time would skip events as a cursor."""
+        """Seconds that Stripe's clock is ahead of ours; negative when ours is fast, whose time would skip events as a cursor."""
         return 0 if self._reader.ahead is None else int(self._reader.ahead.total_seconds())
 
     async def _complete(self, *, payments_complete: bool) -> None:

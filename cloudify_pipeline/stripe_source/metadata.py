@@ -11,6 +11,7 @@ import stripe
 
 from cloudify_pipeline.errors import NotAuthorised, Problem, RunStopped
 from cloudify_pipeline.stripe_source.client import StripeReader
+from cloudify_pipeline.stripe_source.errors import code_of
 from cloudify_pipeline.stripe_source.limits import Limits, is_loopback
 
 
@@ -129,7 +130,9 @@ def _problem(stripe_id: str, error: stripe.StripeError) -> Problem:
         return Problem(
             "E-SERVER", f"Stripe did not take the metadata of {stripe_id} ({code}); the next run writes it", "metadata"
         )
-    return Problem("E-REFUSED", f"Stripe refused the metadata of {stripe_id} ({code}, status {status})", "metadata")
+    told = {"code": getattr(error.error, "code", None) or error.code, "param": getattr(error.error, "param", None)}
+    refused = code_of(status, {**told, "type": getattr(error.error, "type", None)})
+    return Problem(refused, f"Stripe refused the metadata of {stripe_id} ({code}, status {status})", "metadata")
 
 
 async def check_rights(reader: StripeReader) -> Rights:

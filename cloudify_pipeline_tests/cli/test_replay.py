@@ -138,6 +138,23 @@ def test_a_draft_with_changed_mappings_is_replaced_under_its_number(shop: Compan
     assert after["notes"]["heading"].startswith("Invoice ")
 
 
+def test_who_waits_for_a_customer_follows_it_in_order(shop: Company, call: Call, load: Callable[[], None]) -> None:
+    """Two records of the ledger have the buyer's e-mail: the customer is held, and its two invoices with it."""
+    ledger = shop.sandbox.economic
+    for number in (4711, 4712):
+        ledger.add_customer(customerNumber=number, name="Kaffe ApS", email="kaffe@example.com")
+    buyer = shop.customer("Kaffe ApS", email="kaffe@example.com")
+    waiting = {shop.pay(shop.invoice(buyer)) for _ in range(2)}
+    shop.connection()
+    load()
+    call("sync", "--json")
+    ledger.delete("customers", 4712)
+    replayed = call("replay", "--error", "E-MATCH-MANY", "--json").document
+    assert set(replayed["ids"]) == waiting
+    assert {row["stripe_id"]: row["state"] for row in replayed["documents"]} == dict.fromkeys(waiting, "booked")
+    assert {document["customer"]["customerNumber"] for document in ledger.booked()[-2:]} == {4711}
+
+
 def by_hand(company: Company, days: int = 2, gross: int = 100) -> int:
     """A bookkeeper enters the very sale of `company`'s only new invoice in the ledger."""
     import httpx

@@ -154,7 +154,69 @@ def test_a_staged_currency_that_the_ledger_lacks_is_told_with_its_sum() -> None:
     assert "1,250.50 USD" in found["currency"].found
 
 
-def test_go_live_must_lie_in_an_open_period() -> None:
-    found = findings(settings(go_live_from="2025-06-01T00:00:00+02:00"))  # type: ignore[arg-type]
-    assert found["go_live_from"].code == "E-PERIOD"
-    assert "accounting year" not in found
+YEARS = (
+    AccountingPeriod(date(2025, 1, 1), date(2025, 12, 31), closed=True),
+    AccountingPeriod(date(2026, 1, 1), date(2026, 1, 31), barred=True),
+    AccountingPeriod(date(2026, 2, 1), date(2026, 12, 31)),
+)
+
+
+@pytest.mark.parametrize(
+    ("go_live", "closed_period", "words"),
+    [
+        ("2026-02-01T00:00:00+01:00", "hold", None),
+        ("2026-11-15T00:00:00+01:00", "hold", None),
+        ("2025-06-01T00:00:00+02:00", "hold", "2025-06-01 lies in a closed period (2025-01-01 to 2025-12-31)"),
+        ("2026-01-15T00:00:00+01:00", "hold", "in a barred period (2026-01-01 to 2026-01-31): what was invoiced then is held"),
+        ("2024-06-01T00:00:00+02:00", "hold", "2024-06-01 lies in no accounting year: what was invoiced then is held"),
+        ("2024-06-01T00:00:00+02:00", "first_open_day", "what was invoiced then is dated 2026-02-01"),
+        ("2027-06-01T00:00:00+02:00", "first_open_day", "what was invoiced then is held"),
+    ],
+)
+def test_go_live_lies_in_an_open_accounting_year(go_live: str, closed_period: str, words: str | None) -> None:
+    written = settings(go_live_from=go_live, invoices={"closed_period": closed_period})  # type: ignore[arg-type]
+    found = findings(written, chart(periods=YEARS))
+    assert "accounting year" not in found, "today is open"
+    assert ("go_live_from" in found) is (words is not None)
+    if words is not None:
+        assert found["go_live_from"].code == "E-PERIOD"
+        assert words in found["go_live_from"].found
+
+
+def test_today_in_a_closed_year_is_told() -> None:
+    found = findings(settings(), chart(periods=YEARS[:2]))["accounting year"]
+    assert found.found == "today, 2026-11-15, lies in no accounting year"
+
+
+@pytest.mark.parametrize(
+    ("vat", "rules", "key"),
+    [
+        ({"oss": {"zones": {"DE": 77}}}, [{"when": "paid", "create": "booked_invoice"}], "vat.oss.zones.DE"),
+        ({"countries": {"GL": 77}}, [{"when": "paid", "create": "booked_invoice"}], "vat.countries.GL"),
+        ({"zones": {"eu": 77}}, [{"when": "paid", "create": "booked_invoice"}], "vat.zones.eu"),
+        ({}, [{"when": "paid", "create": "booked_invoice", "vat_zone": 77}], "invoices.rules[0].vat_zone"),
+    ],
+)
+def test_every_zone_that_a_document_can_come_into_exists(vat: dict[str, Any], rules: list[dict[str, Any]], key: str) -> None:
+    found = findings(settings(vat=vat, invoices={"rules": rules}))[key]
+    assert (found.severity, found.code) == ("error", "E-VAT-ZONE")
+    assert "VAT zone 77 is not in the ledger" in found.found
+
+
+def test_a_rule_may_name_a_zone_by_its_word() -> None:
+    rules = [{"when": "paid", "create": "booked_invoice", "vat_zone": "domestic_exempt"}]
+    assert findings(settings(invoices={"rules": rules})) == {}
+
+
+def test_settings_that_fit_the_chart_find_nothing() -> None:
+    """The passing side of every one of them: zones, numbers, matrix, rounding product, currencies, periods."""
+    written = settings(
+        customers={"defaults": {"payment_terms": 1, "group": 1, "layout": 19, "currency": "EUR"}, "default_customer": 12},
+        products={"no_product": "STRIPE", "rounding_product": "ØRE"},
+        go_live_from="2026-03-01T00:00:00+01:00",  # type: ignore[arg-type]
+    )
+    products: dict[str, LedgerRecord | None] = {
+        "products.no_product": LedgerRecord("STRIPE", "Stripe-salg", False, {}, 3),
+        "products.rounding_product": LedgerRecord("ØRE", "Øreafrunding", False, {}, 4),
+    }
+    assert findings(written, products=products, currencies={"DKK": Decimal(1), "EUR": Decimal(2)}) == {}

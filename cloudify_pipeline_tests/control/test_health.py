@@ -79,10 +79,14 @@ WARNINGS = {
     "the clock is six minutes behind": Fault(_ahead(minutes=6), "E-CLOCK", "the clock of the ledger is 6 minutes ahead of ours"),
     "the clock is a day ahead": Fault(_ahead(days=-1), "E-CLOCK", "24.0 hours behind ours"),
     "the period is closed": Fault(
-        lambda shop: shop.sandbox.economic.set_period("2026-11-01", closed=True), "E-PERIOD", "2026-11-02 lies in no open period"
+        lambda shop: shop.sandbox.economic.set_period("2026-11-01", closed=True),
+        "E-PERIOD",
+        "2026-11-02, lies in a closed",
     ),
     "the period is barred": Fault(
-        lambda shop: shop.sandbox.economic.set_period("2026-11-01", barred=True), "E-PERIOD", "2026-11-02 lies in no open period"
+        lambda shop: shop.sandbox.economic.set_period("2026-11-01", barred=True),
+        "E-PERIOD",
+        "2026-11-02, lies in a barred",
     ),
     "the customer group is gone": Fault(
         lambda shop: shop.sandbox.economic.delete("customer-groups", 1), "E-REFERENCE", "customer group 1 is not in the ledger"

@@ -6,7 +6,17 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 
-from cloudify_pipeline.accounting.chart import AccountingPeriod, Chart, Named, PaymentTerms, SalesAccount, VatCode, VatZone
+from cloudify_pipeline.accounting.chart import (
+    AccountingPeriod,
+    Chart,
+    Named,
+    Number,
+    PaymentTerms,
+    SalesAccount,
+    VatCode,
+    VatZone,
+)
+from cloudify_pipeline.accounting.documents import DocumentKind
 from cloudify_pipeline.accounting.parties import LedgerRecord
 from cloudify_pipeline.mapping.compile import CompiledMappings, compile_mappings
 from cloudify_pipeline.mapping.fields import Field, FieldCatalogue
@@ -51,6 +61,15 @@ CHART = Chart(
         AccountingPeriod(date(2026, 11, 1), date(2027, 1, 31)),
     ),
 )
+
+
+def replaced_chart(
+    *, codes: Mapping[str, VatCode] | None = None, accounts: Mapping[tuple[Number, Number], SalesAccount] | None = None
+) -> Chart:
+    """The same books with other VAT codes, or accounts in some cells of the matrix."""
+    both = {**CHART.vat_codes, **(codes or {})}, {**CHART.sales_accounts, **(accounts or {})}
+    return replace(CHART, vat_codes=both[0], sales_accounts=both[1])
+
 
 _SECRET = {"env": "UNSET"}
 
@@ -263,15 +282,17 @@ def plan(
     products: Mapping[str, PlannedProduct | Hold] | None = None,
     documents: CompiledMappings | None = None,
     lines: CompiledMappings | None = None,
+    as_kind: DocumentKind = "booked_invoice",
+    also: frozenset[str] = frozenset(),
 ) -> PlannedDocument | Hold | Skip:
-    """Plan one record against these books."""
+    """Plan one record against these books, which have the currencies `also` too."""
     return plan_document(
         what,
-        due=DUE,
+        due=replace(DUE, kind=as_kind),
         settings=connection or settings(),
         documents=documents or document_mappings(),
         lines=lines or line_mappings(),
-        chart=CHART,
+        chart=replace(CHART, currencies=CHART.currencies | also),
         customer=customer,
         products={"prod_A": PLANNED_PRODUCT} if products is None else products,
         numbered=NUMBERED,

@@ -4,7 +4,8 @@ from typing import Any
 import pytest
 
 from cloudify_pipeline.errors import Problem
-from cloudify_pipeline.planning.prices import PricedLine, price_lines, stripe_totals, two_decimals
+from cloudify_pipeline.planning.prices import PricedLine, price_lines, two_decimals
+from cloudify_pipeline.planning.stripe_amounts import stripe_totals
 from cloudify_pipeline_tests.planning.books import line, record, tax
 
 
@@ -77,7 +78,7 @@ def test_currencies_with_other_decimals(currency: str, amount: int, net: str | N
     found = price_lines(record([line(amount)], currency=currency))
     if net is None:
         assert isinstance(found, Problem)
-        assert found.code == "E-DECIMALS"
+        assert found.code == "E-CURRENCY-DECIMALS"
     else:
         assert not isinstance(found, Problem)
         assert found[0].net == Decimal(net)
@@ -118,21 +119,33 @@ def test_the_invoices_discount_can_be_a_line_and_the_lines_keep_their_own() -> N
     assert named[2].description == "Discount 10% Off"
 
 
-@pytest.mark.parametrize(
-    "second",
-    [
-        line(1000, discount_amounts=[{"amount": 100, "discount": "di_inv"}], taxes=[tax(0, 900, rate="txr_0")]),
-        line(
-            1250, discount_amounts=[{"amount": 125, "discount": "di_inv"}], taxes=[tax(225, 900, rate="txr_25i", inclusive=True)]
-        ),
-    ],
-    ids=["two rates", "tax inside"],
-)
-def test_a_discount_that_one_line_cannot_carry_stays_in_the_lines(second: dict[str, Any]) -> None:
+def test_a_discount_that_one_line_cannot_carry_stays_in_the_lines() -> None:
     first = line(1000, discount_amounts=[{"amount": 100, "discount": "di_inv"}], taxes=[tax(225, 900)])
+    second = line(1000, discount_amounts=[{"amount": 100, "discount": "di_inv"}], taxes=[tax(0, 900, rate="txr_0")])
     lines = priced(first, second, discounts="product_line")
     assert [str(one.net) for one in lines] == ["9.00", "9.00"]
     assert lines[0].evidence[0].rule == "product_line not possible"
+    # A line that the discount does not touch may have any rate.
+    untouched = line(1000, taxes=[tax(0, 1000, rate="txr_0")])
+    assert [str(one.net) for one in priced(first, untouched, discounts="product_line")] == ["10.00", "10.00", "-1.00"]
+
+
+def test_a_discount_with_its_tax_inside_is_what_it_takes_off_the_net() -> None:
+    inside = line(
+        1250, discount_amounts=[{"amount": 125, "discount": "di_inv"}], taxes=[tax(225, 900, rate="txr_25i", inclusive=True)]
+    )
+    on_top = line(1000, discount_amounts=[{"amount": 100, "discount": "di_inv"}], taxes=[tax(225, 900)])
+    assert [str(one.net) for one in priced(on_top, inside, discounts="product_line")] == ["10.00", "10.00", "-2.00"]
+    # 9.99 is 7.99 without tax; a third of it off leaves 6.66, which is 5.33: the discount is the 2.66 between them.
+    odd = line(
+        999, discount_amounts=[{"amount": 333, "discount": "di_inv"}], taxes=[tax(133, 533, rate="txr_25i", inclusive=True)]
+    )
+    assert [str(one.net) for one in priced(odd, discounts="product_line")] == ["7.99", "-2.66"]
+
+
+def test_a_line_in_words_tells_its_discount() -> None:
+    (odd,) = priced(line(10000, quantity=3, unit="3333.333333", discount_amounts=[{"amount": 50, "discount": "di"}]))
+    assert (odd.in_words, str(odd.net)) == ("3 × 33.33333333 DKK, less 0.50", "99.50")
 
 
 def test_shipping_is_a_line_without_a_product() -> None:
@@ -168,15 +181,33 @@ def test_a_line_without_text_takes_its_products_name() -> None:
 def test_stripes_totals_add_up_or_are_held() -> None:
     good = stripe_totals(record(BOTH_DISCOUNTS))
     assert not isinstance(good, Problem)
-    assert (str(good.net), str(good.vat), str(good.gross)) == ("227.07", "56.77", "283.84")
+    assert (str(good.totals.net), str(good.totals.vat), str(good.totals.gross)) == ("227.07", "56.77", "283.84")
     bad = stripe_totals(record([line(10000)], total=10001))
     assert isinstance(bad, Problem)
     assert bad.code == "E-STRIPE-SUM"
     assert "100.01" in bad.message
 
 
+def test_tax_in_the_shape_of_an_old_api_version_is_not_taken_for_no_tax() -> None:
+    old = stripe_totals(record([line(4000)], total_tax_amounts=[{"amount": 522, "inclusive": True, "tax_rate": "txr_1"}]))
+    assert isinstance(old, Problem)
+    assert (old.code, old.found) == ("E-STRIPE-SUM", "5.22")
+
+
+def test_a_tax_inside_that_is_rounded_once_is_brought_to_the_lines() -> None:
+    # Twice 10.03: 2.006 of tax is 2.01 on each line, and 4.012 is 4.01 on both.
+    lines = [line(1003, id=f"il_{n}", taxes=[tax(201, 802, rate="txr_25i", inclusive=True)]) for n in (1, 2)]
+    once = record(lines, total_taxes=[tax(401, 1605, rate="txr_25i", inclusive=True)])
+    found, stated = price_lines(once), stripe_totals(once)
+    assert not isinstance(found, Problem)
+    assert not isinstance(stated, Problem)
+    assert [str(one.net) for one in found] == ["8.03", "8.02"]
+    assert (str(stated.totals.net), str(stated.totals.vat)) == ("16.05", "4.01")
+
+
 def test_tax_rounded_once_for_the_invoice_adds_up_by_stripes_totals() -> None:
     lines = [line(1002, id="il_1", taxes=[tax(251, 1002)]), line(1002, id="il_2", taxes=[tax(251, 1002)])]
     once = stripe_totals(record(lines, total=2505, total_taxes=[tax(501, 2004)]))
     assert not isinstance(once, Problem)
-    assert (str(once.net), str(once.vat)) == ("20.04", "5.01")
+    assert (str(once.totals.net), str(once.totals.vat)) == ("20.04", "5.01")
+    assert once.once == {Decimal(25): Decimal("5.01")}

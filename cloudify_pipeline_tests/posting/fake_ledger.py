@@ -44,6 +44,7 @@ class FakeLedger:
 
     name: str = "fake"
     idempotency_window: timedelta = timedelta(minutes=50)
+    daily_calls: int | None = None
     stored_customers: dict[int, LedgerRecord] = field(default_factory=dict)
     stored_products: dict[str, LedgerRecord] = field(default_factory=dict)
     stored: dict[tuple[str, int], LedgerDocument] = field(default_factory=dict)

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from cloudify_pipeline.errors import SettingsError
@@ -156,6 +156,8 @@ def test_whatever_the_file_and_the_value_the_result_says_just_that(
     )
     before = read_mapping(text, "f")
     given_as = yaml.safe_dump(value, allow_unicode=True)
+    # PyYAML itself loses a line break of other alphabets at the beginning of a text: then another value was given.
+    assume(yaml.safe_load(given_as) == value)
     wanted = copy.deepcopy(before)
     wanted.setdefault(section, {}).setdefault("fields", {})[target] = read_mapping(yaml.safe_dump({"v": value}), "f")["v"]
     after = edited(text, [Change(f"{section}.fields.{target}", given_as)], where="f")

@@ -3,7 +3,8 @@ from typing import Any
 
 import pytest
 
-from cloudify_pipeline.settings.rules import RULES, is_country
+from cloudify_pipeline.settings.rules import RULES
+from cloudify_pipeline.settings.vat_rules import is_country
 from cloudify_pipeline_tests.settings.files import SMALLEST, changed, load, refused
 
 PAID = {"when": "paid", "create": "booked_invoice"}
@@ -144,6 +145,37 @@ REFUSED: list[tuple[str, dict[str, Any], str, str]] = [
     ),
     ("default_currency_is_one", changed(customers__defaults__currency="kroner"), "customers.defaults.currency", "from_stripe"),
     ("vat_countries_are_countries", changed(vat={"countries": {"QQ": "eu"}}), "vat.countries.QQ", "country code"),
+    ("vat_countries_are_countries", changed(vat={"countries": {"QQ-35": "eu"}}), "vat.countries.QQ-35", "postal code"),
+    ("vat_zone_paths_exist", changed(vat={"zone_from": ["metadta.zone"]}), "vat.zone_from[0]", "no Stripe invoice has"),
+    ("vat_zone_paths_exist", changed(vat={"zone_from": ["metadata.vat zone"]}), "vat.zone_from[0]", 'metadata."vat zone"'),
+    ("vat_zone_paths_exist", changed(vat={"zone_from": ["metadata.ledger_status"]}), "vat.zone_from[0]", "write_back"),
+    ("one_stop_shop_is_for_other_member_states", changed(vat={"oss": {"zones": {"DK": 5}}}), "vat.oss.zones.DK", "member state"),
+    ("one_stop_shop_is_for_other_member_states", changed(vat={"oss": {"zones": {"US": 5}}}), "vat.oss.zones.US", "member state"),
+    ("one_stop_shop_is_for_other_member_states", changed(vat={"oss": {"from": "2026-01-01"}}), "vat.oss.from", "vat.oss.zones"),
+    (
+        "reverse_charge_texts_can_be_written",
+        changed(vat={"reverse_charge_text": {"da": " "}}),
+        "vat.reverse_charge_text.da",
+        "words that the invoice must carry",
+    ),
+    (
+        "reverse_charge_texts_can_be_written",
+        changed(vat={"reverse_charge_text": {"da": "Omvendt, {momsnr}"}}),
+        "vat.reverse_charge_text.da",
+        "only {vat_number}",
+    ),
+    (
+        "reverse_charge_texts_can_be_written",
+        changed(vat={"reverse_charge_text": {"dansk": "Omvendt betalingspligt"}}),
+        "vat.reverse_charge_text.dansk",
+        "such as da",
+    ),
+    (
+        "reverse_charge_field_exists",
+        changed(vat={"reverse_charge_field": "notes.textLine9"}),
+        "vat.reverse_charge_field",
+        "null for a line of text",
+    ),
 ]
 
 
@@ -196,6 +228,13 @@ def test_an_odd_choice_warns(tmp_path: Path, rule: str, file: dict[str, Any], sa
         changed(customers__number={"store_in": 'metadata."ledger number"'}),
         changed(customers__match=[{"stripe": "metadata.no", "ledger": "number"}, {"stripe": "name", "ledger": "name"}]),
         changed(invoices=_rules({"country": ["dk", "GL"], "currency": ["eur"]}, None)),
+        changed(invoices={"rules": [{**PAID, "vat_zone": "domestic_exempt", "if": {"metadata": {"x": "y"}}}, PAID]}),
+        changed(vat={"countries": {"XI": "eu", "ax": "abroad", "DE-78266": "abroad", "ES-35": 3}}),
+        changed(vat={"zone_from": ["metadata.vat_zone"], "supply_default": "goods"}),
+        changed(vat={"oss": {"zones": {"DE": 11, "se": "OSS-SE", "XI": 13}, "from": "2026-01-01"}}),
+        changed(vat={"reverse_charge_text": {"da": "Omvendt betalingspligt, {vat_number}", "cs": "Daň odvede zákazník"}}),
+        changed(vat={"reverse_charge_field": None}),
+        changed(vat={"reverse_charge_field": "notes.heading"}),
     ],
 )
 def test_what_the_rules_allow(tmp_path: Path, file: dict[str, Any]) -> None:

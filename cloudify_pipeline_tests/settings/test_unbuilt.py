@@ -12,9 +12,8 @@ WRITTEN: list[tuple[str, dict[str, Any], str]] = [
     ("ledger", changed(ledger="business_central"), "ledger: business_central: not built yet"),
     ("business_central", changed(business_central=BUSINESS_CENTRAL), "business_central.tenant_id"),
     ("journal", changed(journal={"enabled": False}), "journal.enabled: not built yet"),
+    ("invoices.exchange_rate", changed(invoices={"exchange_rate": "stripe"}), "invoices.exchange_rate: stripe: not built yet"),
     ("invoices.send_by", changed(invoices={"send_by": "ean"}), "invoices.send_by: ean: not built yet"),
-    ("invoices.closed_period", changed(invoices={"closed_period": "first_open_day"}), "first_open_day: not built yet"),
-    ("limits.quarantine_after", changed(limits={"quarantine_after": 3}), "not built yet"),
 ]
 
 
@@ -32,6 +31,8 @@ def test_every_line_of_the_table_is_tested() -> None:
     [
         SMALLEST,
         changed(invoices={"write_back": True, "send_by": "none", "closed_period": "hold", "discounts": "line"}),
+        changed(invoices={"closed_period": "first_open_day"}),
+        changed(invoices={"exchange_rate": "ledger", "rounding": {"tolerance": 0.1, "vat": "per_line"}}),
         changed(invoices={"discounts": "product_line"}, products__discount_product="D"),
         changed(limits={"max_documents_per_run": 5, "max_new_customers_per_run": 5}),
         changed(vat={"missing_country": "customer_zone"}),

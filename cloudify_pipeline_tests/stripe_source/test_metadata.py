@@ -86,7 +86,7 @@ async def test_writes_wait_for_stripes_limits() -> None:
         (429, {"type": "invalid_request_error", "code": "rate_limit"}, "E-RATE", 1),
         (429, {"type": "invalid_request_error", "code": "lock_timeout"}, "E-RATE", 1),
         (500, {"type": "api_error"}, "E-SERVER", 4),
-        (404, {"type": "invalid_request_error", "code": "resource_missing"}, "E-REFUSED", 1),
+        (404, {"type": "invalid_request_error", "code": "resource_missing"}, "E-STRIPE-GONE", 1),
     ],
 )
 async def test_a_failed_write_is_a_problem_that_shows_no_key(

@@ -193,6 +193,24 @@ def test_a_draft_that_somebody_deleted_is_held_and_its_number_is_nobodys(company
     assert (run.writes, run.codes()) == ([], {invoice: "E-GONE"})
 
 
+@pytest.mark.parametrize("email", ["faktura@kaffe.example", None])
+def test_a_customer_number_that_was_given_to_somebody_else_is_noticed(company: Company, email: str | None) -> None:
+    company.configure(customers={"on_empty_match_field": "create"})
+    buyer = company.customer("Kaffe ApS", email=email)
+    company.pay(company.invoice(buyer))
+    assert company.sync().counts() == {"booked": 1}
+    ledger = company.sandbox.economic
+    number = only(ledger.booked())["customer"]["customerNumber"]
+    ledger.delete("customers", number)
+    ledger.add_customer(customerNumber=number, name="Somebody Else ApS", email="else@example.com")
+    company.now += timedelta(hours=1)
+    invoice = company.pay(company.invoice(buyer))
+    run = company.sync()
+    assert run.codes()[buyer] == "E-CUST-TAKEN"
+    assert run.codes()[invoice] == "E-CUST-TAKEN"
+    assert run.writes == []
+
+
 # Old state × change → new state, code, and after "+" what is written to the ledger.
 TABLE = """
 change       |skipped            |held           |failed        |draft               |order               |booked

@@ -86,7 +86,11 @@ def trade(company: Company) -> None:
     company.pay(company.invoice(home, lines=two, discounts=[coupon], metadata=metadata, days_until_due=14))
     company.pay(company.invoice(home, metadata={"type": "hardware"}, days_until_due=14))
     company.pay(company.invoice(abroad, tax_rates=[], days_until_due=14))
+    business = (("eu_vat", "DE136695976", "verified"),)
+    german = company.customer("Brückner GmbH", country="DE", tax_ids=business, metadata={"kundenr": "80019"})
+    company.pay(company.invoice(german, tax_rates=[], days_until_due=14))
     company.sandbox.stripe.charge(abroad, 4_999, at=company.now - timedelta(hours=1), currency="usd")
+    company.sandbox.stripe.charge(german, 9_900, at=company.now - timedelta(hours=1), currency="eur")
 
 
 def bodies(company: Company) -> Iterator[tuple[str, set[str]]]:

@@ -1,9 +1,12 @@
 """Where a run stops by itself: caps, the same refusal again and again, one record refused run after run."""
 
+from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
 
+from cloudify_pipeline.control.alert_delivery import find_alerts
+from cloudify_pipeline.control.alerts import open_alerts
 from cloudify_pipeline.posting.limits import SAME_REFUSALS
 from cloudify_pipeline.sandbox.faults import Fault
 from cloudify_pipeline_tests.whole_runs.conftest import Company, Run
@@ -85,3 +88,36 @@ def test_what_is_over_the_limit_waits_for_its_turn_and_says_so(company: Company,
         company.now += timedelta(hours=1)
         company.sync()
     assert len(company.documents()) == 4
+
+
+def refuse_once(company: Company) -> None:
+    company.configure(limits={"quarantine_after": 1})
+    for _ in range(4):
+        company.sandbox.faults_economic.add(Fault("POST", "^/invoices/drafts$", "status", status=400, times=4, after=1))
+
+
+@pytest.mark.parametrize(
+    ("code", "makes"),
+    [
+        ("E-BREAKER", lambda company: company.sandbox.faults_economic.add(REFUSED)),
+        ("E-LIMIT", lambda company: company.configure(limits={"max_documents_per_run": 1})),
+        ("E-QUARANTINE", refuse_once),
+    ],
+)
+def test_each_stop_is_one_alert_however_many_records_wait(
+    company: Company, code: str, makes: Callable[[Company], object]
+) -> None:
+    buyer = company.customer()
+    for _ in range(20):
+        company.pay(company.invoice(buyer))
+    makes(company)
+    for hour in range(2):
+        company.sync(run_id=f"run {hour}")
+        company.now += timedelta(hours=1)
+    opened = company.connection()
+    find_alerts(opened)
+    find_alerts(opened)
+    alerts = [alert for alert in open_alerts(opened) if code in alert.key]
+    opened.log.close()
+    assert [(alert.on, alert.key) for alert in alerts] == [("degraded", f"degraded:{code}")]
+    assert code in alerts[0].message

@@ -1,11 +1,12 @@
 """Closed and barred periods, in a whole run: no request with a date in one of them is ever sent."""
 
-import json
-from datetime import date
-from typing import Any
+import asyncio
+from datetime import timedelta
 
 import pytest
 
+from cloudify_pipeline.control import sync
+from cloudify_pipeline.posting.endings import Ending
 from cloudify_pipeline_tests.whole_runs.conftest import Company
 
 
@@ -51,3 +52,37 @@ def test_a_month_that_is_opened_lets_the_held_document_through_with_its_own_date
     company.sandbox.economic.set_period("2026-11-01", barred=False)
     company.sync()
     assert dates_sent(company) == ["2026-11-01"]
+
+
+def test_a_month_that_is_shut_between_plan_and_posting_gets_nothing(company: Company) -> None:
+    company.pay(company.invoice(company.customer()))
+
+    async def run() -> list[Ending]:
+        opened = company.connection()
+        await sync.stage(opened)
+        await sync.plan(opened)
+        company.sandbox.economic.set_period("2026-11-01", closed=True)
+        await sync.post_planned_customers(opened, "run")
+        await sync.post_planned_products(opened, "run")
+        endings = (await sync.post_planned_documents(opened, "run")).endings
+        opened.log.close()
+        return endings
+
+    (ending,) = asyncio.run(run())
+    assert (ending.state, ending.problem and ending.problem.code) == ("held", "E-PERIOD")
+    assert dates_sent(company) == []
+
+
+@pytest.mark.parametrize("day", ["2026-11-01", "2026-12-01"])
+def test_a_hand_made_document_is_found_by_the_original_date_as_well(company: Company, day: str) -> None:
+    company.configure(invoices={"closed_period": "first_open_day"})
+    buyer = company.customer()
+    company.pay(company.invoice(buyer))
+    company.sync()
+    ledger = company.sandbox.economic
+    (booked,) = ledger.booked()
+    ledger.put("booked", 31_000, {**booked, "bookedInvoiceNumber": 31_000, "date": day, "references": {"other": "by hand"}})
+    ledger.set_period("2026-11-01", closed=True)
+    company.now += timedelta(days=2)
+    invoice = company.pay(company.invoice(buyer))
+    assert company.sync().codes()[invoice] == "E-DUP-HUMAN"

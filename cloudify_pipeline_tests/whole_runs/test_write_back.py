@@ -272,7 +272,7 @@ def test_a_service_in_trouble_is_left_alone_after_a_few_tries(company: Company) 
 
 def test_what_stripe_refuses_for_good_is_not_asked_again_until_something_changes(company: Company) -> None:
     many(company, 2)
-    writer = Answers({1: Problem("E-REFUSED", "resource_missing", "metadata")})
+    writer = Answers({1: Problem("E-STRIPE-GONE", "resource_missing", "metadata")})
     first = told(company, writer=writer)
     assert (first.written, first.left, len(first.problems)) == (1, 1, 1)
     assert told(company, writer=(again := Answers())).written == 0

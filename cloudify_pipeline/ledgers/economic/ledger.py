@@ -62,6 +62,8 @@ class EconomicLedger:
     name = "e-conomic"
     # Keys are forgotten after an hour (reference/economic.md §9); ten minutes are left for clocks and calls.
     idempotency_window = timedelta(minutes=50)
+    # reference/performance.md §3: fair use of an agreement.
+    daily_calls: int | None = 50_000
 
     def __init__(
         self,

@@ -45,7 +45,8 @@ def exchange_rate(document: Json) -> Decimal:
     """Base currency for 100 units: as sent, else the rate of the day; always 100 for the base currency."""
     if document["currency"] == BASE_CURRENCY:
         return _HUNDRED
-    return Decimal(document.get("exchangeRate", EXCHANGE_RATES[document["currency"]]))
+    sent = document.get("exchangeRate")
+    return Decimal(EXCHANGE_RATES[document["currency"]] if sent is None else sent)
 
 
 def line_vat(store: EconomicStore, line: Json, zone: int) -> tuple[Decimal, Decimal]:

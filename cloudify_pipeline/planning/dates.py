@@ -1,0 +1,107 @@
+"""The date of a document and its due date: never a day that the ledger's books do not take (reference/product.md N-30).
+
+Which days are open is read live with the chart. What lies in a closed or barred period, or in no accounting year, is held,
+or dated the first open day after it with its own date in the text; `invoices.closed_period` says which.
+"""
+
+import datetime
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from cloudify_pipeline.accounting.chart import AccountingPeriod, Chart, Number
+from cloudify_pipeline.accounting.documents import SalesLine
+from cloudify_pipeline.errors import Problem
+from cloudify_pipeline.planning.plans import Evidence
+from cloudify_pipeline.planning.records import ChargeRecord, Record, book_date, instant
+from cloudify_pipeline.settings.models import ConnectionSettings
+
+_DAY = datetime.timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentDate:
+    """The day a document gets in the books; `original` is another one when its own day was not open."""
+
+    day: datetime.date
+    original: datetime.date
+    evidence: Evidence
+
+    @property
+    def words(self) -> tuple[SalesLine, ...]:
+        """The original date as a line of text, which no mapping fills and no length cuts; nothing when it was not moved."""
+        return () if self.day == self.original else (SalesLine(f"Original date {self.original.isoformat()}"),)
+
+
+def document_date(record: Record, settings: ConnectionSettings, chart: Chart) -> DocumentDate | Problem:
+    """The day of `record` by `invoices.date`; an instant that is missing gives way to finalized_at, then created."""
+    wanted = settings.invoices.date
+    names = dict.fromkeys((wanted, "finalized_at", "created"))
+    found = next(((name, moment) for name in names if (moment := record.instant(name)) is not None), None)
+    if found is None:
+        return Problem("E-PERIOD", f"the record has no {wanted}", field="invoices.date", found=wanted)
+    name, moment = found
+    return open_date(book_date(moment), settings, chart, f"invoices.date: {wanted}", {name: moment.isoformat()})
+
+
+def open_date(
+    day: datetime.date, settings: ConnectionSettings, chart: Chart, rule: str, inputs: dict[str, str]
+) -> DocumentDate | Problem:
+    """`day` where it is open; else what `invoices.closed_period` says of it. `rule` and `inputs` are why it is this day."""
+    why = closed_because(day, chart.periods)
+    if why is None:
+        return DocumentDate(day, day, Evidence("date", day.isoformat(), rule, inputs))
+    if settings.invoices.closed_period == "hold":
+        return _closed(day, why)
+    moved = first_open_day(day, chart.periods)
+    if moved is None:
+        return _closed(day, f"{why}, and no later day is open")
+    inputs = {**inputs, "original date": day.isoformat(), "because": why, "before": rule}
+    return DocumentDate(moved, day, Evidence("date", moved.isoformat(), "invoices.closed_period: first_open_day", inputs))
+
+
+def _closed(day: datetime.date, why: str) -> Problem:
+    return Problem("E-PERIOD", f"{day.isoformat()} {why}", field="invoices.date", found=day.isoformat())
+
+
+def closed_because(day: datetime.date, periods: Iterable[AccountingPeriod]) -> str | None:
+    """Why nothing may be dated `day`, in words; None when it is open."""
+    holding = [period for period in periods if period.first <= day <= period.last]
+    if not holding:
+        return "lies in no accounting year"
+    shut = next((period for period in holding if period.closed or period.barred), None)
+    if shut is None:
+        return None
+    state = "closed" if shut.closed else "barred"
+    return f"lies in a {state} period ({shut.first.isoformat()} to {shut.last.isoformat()})"
+
+
+def first_open_day(day: datetime.date, periods: Iterable[AccountingPeriod]) -> datetime.date | None:
+    """The earliest open day that is not before `day`; None when there is none."""
+    periods = tuple(periods)
+    # A stretch of open days begins with a period, or behind one that is shut.
+    begins = {period.first for period in periods}
+    begins |= {period.last + _DAY for period in periods if period.last < datetime.date.max}
+    candidates = sorted({day, *(one for one in begins if one > day)})
+    return next((one for one in candidates if closed_because(one, periods) is None), None)
+
+
+def document_due_date(record: Record, chart: Chart, terms: Number, dated: DocumentDate) -> datetime.date | Problem | None:
+    """Stripe's due date, also of a document that was moved; None but for terms of the type dueDate.
+
+    For all other terms the ledger computes it and drops what is sent.
+    """
+    if chart.payment_terms[terms].type != "dueDate":
+        return None
+    if isinstance(record, ChargeRecord):
+        return dated.day
+    moment = instant(record.invoice.get("due_date"))
+    if moment is None:
+        name = f"payment terms {terms} ({chart.payment_terms[terms].name})"
+        return Problem("E-DUE-MISSING", f"{name} need a due date, and the invoice has none", field="due_date")
+    due_date = book_date(moment)
+    if due_date < dated.day:
+        message = f"the due date {due_date.isoformat()} lies before the invoice date {dated.day.isoformat()}"
+        if dated.day != dated.original:
+            message += f", the first open day after {dated.original.isoformat()}"
+        return Problem("E-DUE-EARLY", message, field="due_date", found=due_date.isoformat())
+    return due_date

@@ -1,0 +1,141 @@
+"""Who is taxed: the buyer as the invoice froze it, its VAT number, and what Stripe's verification is worth as proof."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any, Literal
+
+from cloudify_pipeline.accounting.vat import number_fault, plain_number
+from cloudify_pipeline.planning.records import (
+    ChargeRecord,
+    InvoiceRecord,
+    Raw,
+    Record,
+    billing_address,
+    book_date,
+    instant,
+    shipping_address,
+)
+
+Supply = Literal["goods", "services"]
+
+
+@dataclass(frozen=True, slots=True)
+class Buyer:
+    """What the zone is decided from. `vat_number` is an EU VAT number, `verified` only by Stripe's word on that very number.
+
+    `fault` is what is wrong with the number as it is written; `on` the day of the supply, None for a customer as such.
+    """
+
+    country: str | None
+    postal_code: str | None = None
+    city: str | None = None
+    exempt: str = "none"
+    vat_number: str | None = None
+    verified: bool = False
+    fault: Literal["form", "check digit"] | None = None
+    on: date | None = None
+    inputs: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class _Number:
+    """A VAT number and Stripe's verification of it; `tax_id` is empty where the customer no longer has the number."""
+
+    value: str
+    tax_id: Raw
+
+    @property
+    def status(self) -> str:
+        return str((self.tax_id.get("verification") or {}).get("status") or "none")
+
+    def proof(self) -> dict[str, str]:
+        """What is kept for the tax authorities. Stripe tells when it got the number, and not the day of its verification."""
+        found = {"verification": self.status if self.tax_id else "the number is not on the Stripe customer"}
+        if self.tax_id.get("id"):
+            found["tax_id"] = str(self.tax_id["id"])
+        given = instant(self.tax_id.get("created"))
+        if given is not None:
+            found["number_since"] = book_date(given).isoformat()
+        verification = self.tax_id.get("verification") or {}
+        for name in ("verified_name", "verified_address"):
+            if verification.get(name):
+                found[name] = str(verification[name])
+        return found
+
+
+def buyer_of(source: Record | Mapping[str, Any], supply: Supply | None = None) -> Buyer:
+    """The buyer of an invoice as it was frozen, of a charge, or a Stripe customer as it is today.
+
+    Goods are taxed where they go, services where the buyer is billed; as long as `supply` does not say which it is, the
+    shipping address comes first, as in Stripe's own tax calculation.
+    """
+    if isinstance(source, InvoiceRecord):
+        ids = _values(source.invoice.get("customer_tax_ids"))
+        places = shipping_address(source), billing_address(source)
+        return _buyer(places, source.invoice.get("customer_tax_exempt"), ids, source.customer, supply, _day(source))
+    if isinstance(source, ChargeRecord):
+        customer = source.customer or {}
+        billing = billing_address(source)
+        billing = billing if billing.get("country") else customer.get("address") or {}
+        ids = _values(_data(customer.get("tax_ids")))
+        places = shipping_address(source), billing
+        return _buyer(places, customer.get("tax_exempt"), ids, source.customer, supply, _day(source))
+    places = (source.get("shipping") or {}).get("address") or {}, source.get("address") or {}
+    return _buyer(places, source.get("tax_exempt"), _values(_data(source.get("tax_ids"))), source, supply, None)
+
+
+def _buyer(  # noqa: PLR0917
+    places: tuple[Raw, Raw], exempt: Any, ids: list[str], customer: Raw | None, supply: Supply | None, on: date | None
+) -> Buyer:
+    shipping, billing = places
+    first, second = (billing, shipping) if supply == "services" else (shipping, billing)
+    place = first if first.get("country") else second
+    numbers = [_Number(value, _tax_id(value, customer)) for value in ids]
+    number = min(numbers, key=lambda one: one.status != "verified", default=None)
+    verified = number is not None and number.status == "verified"
+    postal = str(place.get("postal_code") or "").strip()
+    inputs = {
+        "ship_to": str(shipping.get("country") or "none"),
+        "bill_to": str(billing.get("country") or "none"),
+        **({"postal_code": postal} if postal else {}),
+        "vat_number": number.value if number else "none",
+        "verified": "yes" if verified else "no",
+        **(number.proof() if number else {}),
+        **({"date": on.isoformat()} if on else {}),
+    }
+    return Buyer(
+        country=str(place["country"]).strip().upper() if place.get("country") else None,
+        postal_code=postal or None,
+        city=place.get("city"),
+        exempt=str(exempt or "none"),
+        vat_number=number.value if number else None,
+        verified=verified,
+        fault=number_fault(number.value) if number else None,
+        on=on,
+        inputs=inputs,
+    )
+
+
+def _day(record: Record) -> date | None:
+    """The tax point: the day the invoice took effect."""
+    names = ("effective_at", "finalized_at", "created")
+    moment = next((moment for name in names if (moment := record.instant(name)) is not None), None)
+    return None if moment is None else book_date(moment)
+
+
+def _tax_id(number: str, customer: Raw | None) -> Raw:
+    """The customer's tax id of that very number: the verification stands there, the invoice only repeats the number."""
+    for tax_id in _data((customer or {}).get("tax_ids")):
+        if tax_id.get("type") == "eu_vat" and plain_number(str(tax_id.get("value") or "")) == plain_number(number):
+            return tax_id
+    return {}
+
+
+def _values(ids: Any) -> list[str]:
+    """The EU VAT numbers among tax ids; others prove nothing here."""
+    return [str(one["value"]) for one in ids or () if one.get("type") == "eu_vat" and one.get("value")]
+
+
+def _data(listed: Any) -> list[Raw]:
+    return list((listed or {}).get("data") or ()) if isinstance(listed, Mapping) else list(listed or ())

@@ -1,0 +1,81 @@
+"""The calls that a plan says posting will make are the calls it makes."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from cloudify_pipeline.control import sync
+from cloudify_pipeline_tests.whole_runs.conftest import Company
+
+
+def new_buyers(company: Company) -> None:
+    for n in range(3):
+        company.pay(company.invoice(company.customer(f"Buyer {n} ApS", email=f"{n}@example.com")))
+
+
+def changed_draft(company: Company) -> None:
+    drafts = [row for row in company.sandbox.stripe.rows("invoice") if row["status"] == "open"]
+    company.sandbox.stripe.update_invoice(drafts[0]["id"], at=company.now, metadata={"po": "PO-2"})
+
+
+def paid_draft(company: Company) -> None:
+    drafts = [row for row in company.sandbox.stripe.rows("invoice") if row["status"] == "open"]
+    company.sandbox.stripe.pay(drafts[0]["id"], at=company.now)
+
+
+def both(company: Company) -> None:
+    new_buyers(company)
+    changed_draft(company)
+
+
+CASES: dict[str, tuple[Callable[[Company], Any], int]] = {
+    "nothing": (lambda company: None, 0),
+    "three new buyers": (new_buyers, 9),
+    "a draft that changed": (changed_draft, 1),
+    "a draft to be booked": (paid_draft, 1),
+    "all of it": (both, 10),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_the_plan_counts_the_calls_of_the_posting(company: Company, case: str) -> None:
+    happens, writes = CASES[case]
+    rules = [{"when": "paid", "create": "booked_invoice"}, {"when": "finalized", "create": "draft_invoice"}]
+    company.configure(invoices={"rules": rules, "fields": {"notes.heading": "metadata.po"}})
+    buyer = company.customer()
+    for _ in range(2):
+        company.invoice(buyer, days_until_due=14, metadata={"po": "PO-1"})
+    company.sync()
+    company.now += timedelta(hours=1)
+    happens(company)
+    company.now += timedelta(minutes=1)
+    planned, calls = asyncio.run(plan_and_post(company))
+    assert planned.writes == writes
+    assert {"reads": planned.reads, "writes": planned.writes} == {
+        "reads": calls["GET"], "writes": sum(calls.values()) - calls["GET"],
+    }  # fmt: skip
+
+
+async def plan_and_post(company: Company) -> tuple[Any, Counter[str]]:
+    opened = company.connection()
+    await sync.stage(opened)
+    looked = await sync.plan(opened)
+    before = len(company.sandbox.economic.calls)
+    await sync.post_planned_customers(opened, "run")
+    await sync.post_planned_products(opened, "run")
+    await sync.post_planned_documents(opened, "run")
+    opened.log.close()
+    return looked.calls, Counter(call.method for call in list(company.sandbox.economic.calls)[before:])
+
+
+def test_the_words_tell_share_and_time() -> None:
+    from cloudify_pipeline.control.calls import PlannedCalls
+
+    assert str(PlannedCalls(2_110, 42, 110.0, 50_000)) == (
+        "2,110 writes and 42 reads, about 2 min; 4.3% of the 50,000 calls of a day"
+    )
+    assert str(PlannedCalls(2, 12, 1.4, None)) == "2 writes and 12 reads, about 2 s"
