@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from cloudify_pipeline.cli.main import main
+from cloudify_pipeline_tests.quick_staging import staging_kept_open
 from cloudify_pipeline_tests.whole_runs.conftest import CONNECTION, Company, company
 
 __all__ = ["company"]
@@ -36,7 +37,8 @@ Call = Callable[..., Called]
 def call(capsys: pytest.CaptureFixture[str]) -> Call:
     def run(*arguments: str) -> Called:
         capsys.readouterr()
-        code = main(arguments)
+        with staging_kept_open():
+            code = main(arguments)
         captured = capsys.readouterr()
         return Called(code, captured.out, captured.err)
 

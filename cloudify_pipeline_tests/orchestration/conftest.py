@@ -14,7 +14,9 @@ from cloudify_pipeline.sandbox.stripe.dataset import connection_file
 from cloudify_pipeline.sandbox.stripe.invoices import Line
 from cloudify_pipeline.sandbox.stripe.store import StripeStore
 
-NOW = datetime.now(UTC).replace(microsecond=0)
+
+def now() -> datetime:
+    return datetime.now(UTC).replace(microsecond=0)
 
 
 def _few(store: StripeStore, now: datetime) -> None:
@@ -36,7 +38,7 @@ def sandbox(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox
     monkeypatch.setenv("CLOUDIFY_CONNECTIONS", str(connections))
     monkeypatch.setenv("CLOUDIFY_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("DAGSTER_HOME", str(tmp_path / "home" / "dagster"))
-    with Sandbox(None, clock=lambda: NOW, load=_few) as running:
+    with Sandbox(None, clock=now, load=_few) as running:
         for name, value in running.environment.items():
             monkeypatch.setenv(name, value)
         (connections / "nordlys.yaml").write_text(connection_file(running.stripe_url, running.economic_url), encoding="utf-8")

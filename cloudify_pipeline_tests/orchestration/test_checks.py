@@ -9,7 +9,7 @@ from cloudify_pipeline.orchestration.checks import checks
 from cloudify_pipeline.orchestration.instance import instance
 from cloudify_pipeline.sandbox.server import Sandbox
 from cloudify_pipeline.sandbox.stripe.invoices import Line
-from cloudify_pipeline_tests.orchestration.conftest import NOW
+from cloudify_pipeline_tests.orchestration.conftest import now
 from cloudify_pipeline_tests.orchestration.test_runs import run
 
 SANITY = {
@@ -31,7 +31,7 @@ def test_every_check_is_evaluated_in_a_sync_and_the_sanity_checks_pass(location:
 
 
 def test_a_check_that_fails_names_the_documents_and_what_to_do(location: ModuleType, sandbox: Sandbox) -> None:
-    store, at = sandbox.stripe, NOW - timedelta(hours=2)
+    store, at = sandbox.stripe, now() - timedelta(hours=2)
     rate = next(row["id"] for row in store.rows("tax_rate"))
     buyer = store.add_customer(at=at, name="Euro ApS", email="euro@example.com", address={"country": "DK", "line1": "Kaj 1"})
     price = store.add_price(store.rows("product")[0]["id"], 10_000, at=at, currency="eur")

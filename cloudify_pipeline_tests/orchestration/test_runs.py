@@ -10,12 +10,14 @@ import pytest
 from cloudify_pipeline.orchestration.instance import instance
 from cloudify_pipeline.sandbox.faults import Fault
 from cloudify_pipeline.sandbox.server import Sandbox
+from cloudify_pipeline_tests.quick_staging import staging_kept_open
 
 
 def run(location: ModuleType, job: str, recorded: dg.DagsterInstance, **scope: Any) -> dg.ExecuteInProcessResult:
     config = {"resources": {"scope": {"config": scope}}} if scope else {}
     definition: dg.JobDefinition = location.defs.resolve_job_def(job)
-    return definition.execute_in_process(partition_key="nordlys", instance=recorded, run_config=config, raise_on_error=False)
+    with staging_kept_open():
+        return definition.execute_in_process(partition_key="nordlys", instance=recorded, run_config=config, raise_on_error=False)
 
 
 def metadata(result: dg.ExecuteInProcessResult, *key: str) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from cloudify_pipeline.sandbox.faults import Fault
 from cloudify_pipeline.sandbox.server import Sandbox
 from cloudify_pipeline.sandbox.stripe.invoices import Line
 from cloudify_pipeline.settings.paths import connection_file
-from cloudify_pipeline_tests.orchestration.conftest import NOW
+from cloudify_pipeline_tests.orchestration.conftest import now
 
 
 class Daemon:
@@ -89,10 +89,10 @@ def newly_paid(sandbox: Sandbox, *, pay: bool = True) -> str:
     store = sandbox.stripe
     price, rate = store.rows("price")[0]["id"], store.rows("tax_rate")[0]["id"]
     buyer = next(row["id"] for row in store.rows("customer") if row["name"] == "Frøstrup ApS")
-    invoice = store.create_invoice(buyer, [Line(price)], at=NOW, tax_rates=[rate])
-    store.finalize(invoice, at=NOW)
+    invoice = store.create_invoice(buyer, [Line(price)], at=now(), tax_rates=[rate])
+    store.finalize(invoice, at=now())
     if pay:
-        store.pay(invoice, at=NOW)
+        store.pay(invoice, at=now())
     return invoice
 
 
@@ -129,7 +129,7 @@ def test_our_own_metadata_writes_wake_nobody(daemon: Daemon, sandbox: Sandbox) -
     daemon.tick("paid_invoices")
     daemon.wait()
     for status in ("posted", "booked"):
-        sandbox.stripe.update_invoice(invoice, at=NOW, metadata={"ledger_status": status})
+        sandbox.stripe.update_invoice(invoice, at=now(), metadata={"ledger_status": status})
     assert daemon.tick("paid_invoices") == []
     assert daemon.tick("replay_requests") == []
 
@@ -139,7 +139,7 @@ def test_a_sent_invoice_is_posted_by_the_run_that_its_event_asked_for(daemon: Da
     daemon.tick("paid_invoices")
     daemon.wait()
     first = newly_paid(sandbox, pay=False)
-    sandbox.stripe.send(first, at=NOW)
+    sandbox.stripe.send(first, at=now())
     (request,) = daemon.tick("paid_invoices")
     assert ids_of(request) == [first]
     assert daemon.execute("sync", request).success
@@ -182,7 +182,7 @@ def test_a_reset_cursor_asks_for_nothing_twice(daemon: Daemon, sandbox: Sandbox)
 
 
 def test_after_more_than_thirty_days_everything_due_is_asked_for(daemon: Daemon, sandbox: Sandbox) -> None:
-    long_ago = int((NOW - timedelta(days=45)).timestamp())
+    long_ago = int((now() - timedelta(days=45)).timestamp())
     daemon.cursors["paid_invoices"] = json.dumps({"nordlys": {"looked_at": long_ago, "event": "evt_gone", "event_at": long_ago}})
     (request,) = daemon.tick("paid_invoices")
     assert (request.run_key, request.run_config) == ("nordlys:all:evt_gone", {})
@@ -191,7 +191,7 @@ def test_after_more_than_thirty_days_everything_due_is_asked_for(daemon: Daemon,
 
 
 def test_an_event_that_stripe_no_longer_knows_is_not_taken_for_an_empty_page(daemon: Daemon) -> None:
-    minute_ago = int(NOW.timestamp()) - 60
+    minute_ago = int(now().timestamp()) - 60
     daemon.cursors["paid_invoices"] = json.dumps(
         {"nordlys": {"looked_at": minute_ago, "event": "evt_gone", "event_at": minute_ago}}
     )
@@ -248,7 +248,7 @@ def test_between_two_looks_stripe_is_not_asked_unless_a_hint_came(daemon: Daemon
 def test_replay_in_the_metadata_replays_once(daemon: Daemon, sandbox: Sandbox) -> None:
     daemon.tick("replay_requests")
     invoice = newly_paid(sandbox)
-    sandbox.stripe.update_invoice(invoice, at=NOW, metadata={"po": "77", "ledger_status": "replay"})
+    sandbox.stripe.update_invoice(invoice, at=now(), metadata={"po": "77", "ledger_status": "replay"})
     daemon.wait()
     (request,) = daemon.tick("replay_requests")
     assert ids_of(request) == [invoice]
@@ -265,12 +265,12 @@ def test_each_setting_of_replay_is_one_request_and_no_other_update_is(daemon: Da
     invoice = newly_paid(sandbox)
     keys = set()
     for status in ("replay", "booked", "replay"):
-        sandbox.stripe.update_invoice(invoice, at=NOW, metadata={"ledger_status": status})
+        sandbox.stripe.update_invoice(invoice, at=now(), metadata={"ledger_status": status})
         daemon.wait()
         keys |= {request.run_key for request in daemon.tick("replay_requests")}
     assert len(keys) == 2
     daemon.wait()
-    sandbox.stripe.update_invoice(invoice, at=NOW, metadata={"po": "78", "ledger_status": "replay"})
+    sandbox.stripe.update_invoice(invoice, at=now(), metadata={"po": "78", "ledger_status": "replay"})
     assert daemon.tick("replay_requests") == [], "an update of something else is not a request"
 
 

@@ -28,6 +28,7 @@ from cloudify_pipeline.sandbox.faults import Fault
 from cloudify_pipeline.sandbox.stripe.bulk import add_invoices
 from cloudify_pipeline.sandbox.stripe.invoices import Line
 from cloudify_pipeline.stripe_source import client as stripe_client
+from cloudify_pipeline_tests.quick_staging import staging_kept_open
 from cloudify_pipeline_tests.whole_runs.conftest import Company
 
 GROSS = Decimal("125.00")
@@ -354,7 +355,8 @@ def test_after_a_fault_at_a_step_the_next_run_ends_as_without_it_or_holds_by_nam
     company: Company, trouble: Trouble, step: str
 ) -> None:
     ids = trade(company, invoices=3)
-    endings, stopped = asyncio.run(stepwise(company, step, trouble))
+    with staging_kept_open():
+        endings, stopped = asyncio.run(stepwise(company, step, trouble))
     assert stopped is None or stopped in CATALOGUE, "a run is stopped by name"
     for ending in endings:
         assert ending.state in {"posted", "booked"} or ending.problem is not None, "what did not arrive has a reason"
