@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test lint types imports definitions unit lock clean
+.PHONY: demo test exhaustive lint types imports definitions unit lock clean
 .DEFAULT_GOAL := demo
 
 demo: $(INSTALLED)
@@ -28,7 +28,11 @@ definitions: $(INSTALLED)
 	$(BIN)/python -m cloudify_pipeline.orchestration.validate -w workspace.yaml
 
 unit: $(INSTALLED)
-	$(BIN)/pytest -n 3 --dist worksteal
+	$(BIN)/pytest -n 3 --dist worksteal -m "not exhaustive"
+
+# Every operation killed at every point, thousands of orders of events, ten thousand invoices: what CI runs besides.
+exhaustive: $(INSTALLED)
+	$(BIN)/pytest -n 3 --dist worksteal -m exhaustive
 
 # Every version is pinned with its hash; nothing outside the lock is asked for.
 $(INSTALLED): requirements.lock pyproject.toml setup.cfg

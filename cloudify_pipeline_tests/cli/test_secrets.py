@@ -13,6 +13,8 @@ from cloudify_pipeline_tests.cli.conftest import Call, call, shop
 from cloudify_pipeline_tests.cli.test_whole import Load, load
 from cloudify_pipeline_tests.whole_runs.conftest import Company, company
 
+pytestmark = pytest.mark.exhaustive
+
 __all__ = ["call", "company", "load", "shop"]
 
 WHOLE = (("sync", "--verbose"), ("connect",), ("connect", "--json"), ("check",), ("status",), ("settings", "show"))

@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 from cloudify_pipeline_tests.planning.rounding_shares import ROUNDINGS, Judged, Rounding, answered, run, table
 from cloudify_pipeline_tests.planning.stripe_arithmetic import GOODS, RATES, THREE, TWO, WHOLE, ZERO, invoice
 
+pytestmark = pytest.mark.exhaustive
+
 COUNT = 10_000
 HOLDS = {"E-TOTAL", "E-CURRENCY", "E-CURRENCY-DECIMALS"}
 STEPS = {"unit price as it is", "quantity 1 × line total", "correction line"}

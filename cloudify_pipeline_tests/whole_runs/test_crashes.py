@@ -31,6 +31,8 @@ from cloudify_pipeline.stripe_source import client as stripe_client
 from cloudify_pipeline_tests.quick_staging import staging_kept_open
 from cloudify_pipeline_tests.whole_runs.conftest import Company
 
+pytestmark = pytest.mark.exhaustive
+
 GROSS = Decimal("125.00")
 PATIENCE = 120
 

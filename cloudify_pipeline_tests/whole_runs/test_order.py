@@ -21,6 +21,8 @@ from cloudify_pipeline.stripe_objects import Kind
 from cloudify_pipeline.stripe_source.events import Event, interpret
 from cloudify_pipeline_tests.whole_runs.conftest import Company
 
+pytestmark = pytest.mark.exhaustive
+
 GROSS = Decimal("125.00")
 ORDERS = 1_000
 TICK = timedelta(minutes=1)

@@ -22,6 +22,8 @@ from cloudify_pipeline.sandbox.faults import Fault
 from cloudify_pipeline.settings.paths import posting_url
 from cloudify_pipeline_tests.whole_runs.conftest import Company
 
+pytestmark = pytest.mark.exhaustive
+
 GROSS = Decimal("125.00")
 INVOICES = 8
 PATIENCE = 180

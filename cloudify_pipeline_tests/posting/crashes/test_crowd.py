@@ -16,6 +16,8 @@ from cloudify_pipeline_tests.posting.crashes.matrix import LATER, Stage
 from cloudify_pipeline_tests.posting.crashes.run import post, remembered
 from cloudify_pipeline_tests.posting.crashes.scenarios import BUSY, CROWDS, Work, customer, invoice, product
 
+pytestmark = pytest.mark.exhaustive
+
 POINTS = ["after the intent", "after the server committed", "after the answer", "while recording"]
 _NUMBERS = frozenset({"self", "customerNumber", "draftInvoiceNumber", "bookedInvoiceNumber", "orderNumber", "pdf", "soap"})
 

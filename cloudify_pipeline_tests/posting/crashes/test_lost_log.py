@@ -21,6 +21,8 @@ from cloudify_pipeline_tests.posting.crashes.matrix import Stage
 from cloudify_pipeline_tests.posting.crashes.run import CONNECTION, post
 from cloudify_pipeline_tests.posting.crashes.scenarios import SCENARIOS, Work, customer, invoice, product
 
+pytestmark = pytest.mark.exhaustive
+
 STANDING = 1_200
 
 

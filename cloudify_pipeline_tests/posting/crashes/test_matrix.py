@@ -8,6 +8,8 @@ from cloudify_pipeline.ledgers.port import Operation
 from cloudify_pipeline_tests.posting.crashes import scenarios
 from cloudify_pipeline_tests.posting.crashes.matrix import Case, Stage, cases
 
+pytestmark = pytest.mark.exhaustive
+
 OPERATIONS: tuple[Operation, ...] = get_args(Operation)
 CASES = [case for operation in OPERATIONS if scenarios.of(operation) for case in cases(operation)]
 

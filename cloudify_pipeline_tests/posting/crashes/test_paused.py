@@ -16,6 +16,8 @@ from cloudify_pipeline_tests.posting.crashes.run import Point, post, remembered
 from cloudify_pipeline_tests.posting.crashes.scenarios import SCENARIOS
 from cloudify_pipeline_tests.posting.crashes.zygote import STOPPED
 
+pytestmark = pytest.mark.exhaustive
+
 OVER = timedelta(minutes=6)
 """The lease's term has ended."""
 LATE = timedelta(hours=3)
