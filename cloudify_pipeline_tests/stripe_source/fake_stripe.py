@@ -20,6 +20,7 @@ COLLECTIONS = {
     "invoices": "invoice",
     "charges": "charge",
     "invoice_payments": "invoice_payment",
+    "credit_notes": "credit_note",
     "events": "event",
 }
 EMBEDDED_LINES = 10

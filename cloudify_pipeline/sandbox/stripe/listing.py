@@ -90,6 +90,7 @@ FILTERS: dict[str, dict[str, Filter]] = {
         "subscription": _field("parent.subscription_details.subscription"),
     },
     "invoice_payment": {**_CREATED, "invoice": _column("parent"), "status": _column("status"), "payment": _payment},
+    "credit_note": {**_CREATED, "customer": _column("customer"), "invoice": _column("parent")},
     "charge": {
         **_CREATED,
         "customer": _column("customer"),
