@@ -28,6 +28,7 @@ _DESCRIPTIONS = {
         "Amounts are Stripe's own and are never computed again."
     ),
     "charges": "Payments that were taken without an invoice.",
+    "refunds": "Money that went back on payments, with or without a credit note.",
     "credit_notes": "What takes invoices back, in whole or in part, with all its lines. Amounts are positive, as in Stripe.",
 }
 
@@ -38,6 +39,7 @@ _KINDS: dict[str, Kind] = {
     "tax_rates": "tax_rate",
     "invoices": "invoice",
     "charges": "charge",
+    "refunds": "refund",
     "credit_notes": "credit_note",
 }
 
@@ -58,6 +60,8 @@ _COLUMNS = {
     "paid_at": "when it was paid, UTC",
     "sum_fault": "what does not add up in Stripe's own amounts; empty when all does",
     "invoice": "the invoice that it corrects",
+    "refunds": "the refunds that belong to it, each with its amount in minor units",
+    "charge": "the payment that was refunded",
     "payment_intent": "the payment it belongs to",
     "tax_exempt": "none, exempt or reverse",
     "percentage": "percent",

@@ -132,9 +132,17 @@ def _invoice_payment(payment: dict[str, Any]) -> Row:
 
 
 def _credit_note(note: dict[str, Any]) -> Row:
+    refunds = [f"{_id(one['refund'])}={one.get('amount_refunded')}" for one in note.get("refunds") or () if one.get("refund")]
     return (
         note.get("status"), _id(note.get("customer")), note.get("currency"), note.get("total"), _text(note.get("number")),
-        _id(note.get("invoice")),
+        _id(note.get("invoice")), " ".join(refunds) or None,
+    )  # fmt: skip
+
+
+def _refund(refund: dict[str, Any]) -> Row:
+    return (
+        refund.get("status"), refund.get("currency"), refund.get("amount"), _id(refund.get("charge")),
+        _id(refund.get("payment_intent")),
     )  # fmt: skip
 
 
@@ -147,6 +155,7 @@ _COLUMNS: dict[Kind, Callable[[dict[str, Any]], Row]] = {
     "charge": _charge,
     "invoice_payment": _invoice_payment,
     "credit_note": _credit_note,
+    "refund": _refund,
 }
 
 

@@ -95,7 +95,14 @@ _COLUMNS: dict[Kind, tuple[str, dict[str, str]]] = {
         "credit_notes",
         {
             "status": "VARCHAR", "customer": "VARCHAR", "currency": "VARCHAR", "amount_minor": "BIGINT", "number": "VARCHAR",
-            "invoice": "VARCHAR",
+            "invoice": "VARCHAR", "refunds": "VARCHAR",
+        },
+    ),
+    "refund": (
+        "refunds",
+        {
+            "status": "VARCHAR", "currency": "VARCHAR", "amount_minor": "BIGINT", "charge": "VARCHAR",
+            "payment_intent": "VARCHAR",
         },
     ),
 }  # fmt: skip

@@ -25,6 +25,7 @@ DOCUMENT_TYPES = (
     "invoice.marked_uncollectible", "invoice.overpaid", "invoice.deleted", "invoice_payment.paid",
     "charge.succeeded", "charge.updated", "charge.refunded",
     "credit_note.created", "credit_note.updated", "credit_note.voided",
+    "refund.created", "refund.updated", "refund.failed",
 )  # fmt: skip
 PARTY_TYPES = (
     "customer.created", "customer.updated", "customer.deleted", "customer.tax_id.created", "customer.tax_id.updated",

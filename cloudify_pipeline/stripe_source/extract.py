@@ -34,6 +34,8 @@ _PREFIXES: dict[str, Kind] = {
     "ch": "charge",
     "py": "charge",
     "cn": "credit_note",
+    "re": "refund",
+    "pyr": "refund",
     "cus": "customer",
     "prod": "product",
     "price": "price",
@@ -199,7 +201,7 @@ class _Extraction:
             await one("charge")
             await one("invoice_payment")
 
-        kinds: tuple[Kind, ...] = ("invoice", "customer", "product", "price", "credit_note")
+        kinds: tuple[Kind, ...] = ("invoice", "customer", "product", "price", "credit_note", "refund")
         await together(*(one(kind) for kind in kinds), one("tax_rate", 0), payments())
         return listed
 

@@ -39,6 +39,7 @@ SOURCES: dict[Kind, Source] = {
         Source("charge", "/v1/charges"),
         Source("invoice_payment", "/v1/invoice_payments"),
         Source("credit_note", "/v1/credit_notes"),
+        Source("refund", "/v1/refunds"),
     )
 }
 

@@ -21,6 +21,7 @@ COLLECTIONS = {
     "charges": "charge",
     "invoice_payments": "invoice_payment",
     "credit_notes": "credit_note",
+    "refunds": "refund",
     "events": "event",
 }
 EMBEDDED_LINES = 10

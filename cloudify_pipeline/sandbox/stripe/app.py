@@ -51,6 +51,7 @@ _RESOURCES = (
     _Resource("invoices", "invoice", "invoice", writable=True),
     _Resource("invoice_payments", "invoice_payment", "invoice"),
     _Resource("credit_notes", "credit_note", "credit_note"),
+    _Resource("refunds", "refund", "charge"),
     _Resource("charges", "charge", "charge", writable=True),
     _Resource("payment_intents", "payment_intent", "payment_intent"),
     _Resource("events", "event", "event"),
@@ -62,7 +63,6 @@ _CLOSED = (
     "disputes",
     "invoiceitems",
     "payouts",
-    "refunds",
     "subscriptions",
     "transfers",
 )

@@ -145,4 +145,17 @@ class Correcting(Catalogue):
             paid.update(amount_refunded=given_back, refunded=given_back == paid["amount"])
             self.save(paid)
             self.emit("charge.refunded", paid, at)
+            self.emit("refund.created", self.get("refund", id_), at)
             return id_
+
+    def fail_refund(self, id_: str, *, at: datetime) -> None:
+        """The money comes back: Stripe lowers what the payment says was refunded."""
+        with self.transaction():
+            refund = self.get("refund", id_)
+            refund["status"] = "failed"
+            self.save(refund)
+            paid = self.get("charge", refund["charge"])
+            paid.update(amount_refunded=paid["amount_refunded"] - refund["amount"], refunded=False)
+            self.save(paid)
+            self.emit("refund.failed", refund, at)
+            self.emit("charge.updated", paid, at)
