@@ -94,9 +94,10 @@ _ENTRIES = (
     Entry("E-STRIPE-GONE", "The object no longer exists in Stripe.", "Look for it in Stripe: if it was deleted there, leave it; if not, see that the key belongs to the right account."),
     # Exactly once: what stands in the ledger already, and what came after
     Entry("E-DUP-HUMAN", "The ledger has a document of the same customer, amount and days that carries no key: somebody may have entered it by hand.", "Compare the two shown; cloudify accept links the one in the ledger, cloudify accept --post posts this one as well."),
-    Entry("E-VOIDED", "The invoice was voided in Stripe after it was posted.", "Delete the draft, or credit the booked invoice, in the ledger; then run cloudify accept."),
+    Entry("E-VOIDED", "The invoice or credit note was voided in Stripe after it was posted.", "Delete the draft, or credit the booked invoice, in the ledger; then run cloudify accept."),
     Entry("E-UNCOLLECTIBLE", "The invoice was marked uncollectible in Stripe after it was posted.", "Write the loss off in the ledger; then run cloudify accept."),
-    Entry("E-CREDITED", "A credit note in Stripe reduces an invoice that is posted already.", "Credit it in the ledger; then run cloudify accept."),
+    Entry("E-CREDITED", "Credit notes or refunds in Stripe reduce a document that is posted already, and no document in the ledger explains them.", "Credit it in the ledger; then run cloudify accept."),
+    Entry("E-REF-OVER", "The corrections of an invoice take off more than it has.", "Compare the credit notes and refunds of the invoice in Stripe with those in the ledger; nothing was sent."),
     Entry("E-CHANGED", "The invoice changed in Stripe after it was booked, in something that a booked invoice cannot follow.", "Compare the amounts shown; credit the booked invoice in the ledger, then run cloudify accept."),
     Entry("E-KIND", "The rules now ask for another kind of document than the one that stands in the ledger.", "Delete the one in the ledger and run cloudify replay, or run cloudify accept to leave it as it is."),
     Entry("E-BREAKER", "The ledger gave the same refusal many times in a row, so nothing more was sent.", "Remove the cause of the refusal that is shown; the next run goes on."),
@@ -116,6 +117,8 @@ _ENTRIES = (
     Entry("S-VOID", "The invoice was voided or deleted before it was posted.", "Nothing to do."),
     Entry("S-HAS-INVOICE", "The charge belongs to an invoice, which is posted itself.", "Nothing to do."),
     Entry("S-CHARGE-FAILED", "The charge did not succeed.", "Nothing to do."),
+    Entry("S-NO-ORIGINAL", "The invoice that it corrects was never posted.", "Nothing to do: what is not in the ledger needs no correction there."),
+    Entry("S-CREDITS-OFF", "Credit notes are left out by the settings.", "Nothing to do, or set invoices.credit_notes: true."),
     Entry("S-CHARGES-OFF", "Payments without an invoice are left out by the settings.", "Nothing to do, or set invoices.include_charges: true."),
 )  # fmt: skip
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-Kind = Literal["customer", "product", "price", "tax_rate", "invoice", "charge", "invoice_payment"]
+Kind = Literal["customer", "product", "price", "tax_rate", "invoice", "charge", "invoice_payment", "credit_note", "refund"]
 """What is staged; Stripe's own word for the object."""
 
 EVENTS = "events"

@@ -5,12 +5,17 @@ Amounts are in the document's currency, as exact decimals; a unit price is net o
 """
 
 import datetime
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Literal
 
 from cloudify_pipeline.accounting.chart import Number
+
+CORRECTED = r":(?:void|uncollectible)(?![0-9A-Za-z])"
+"""What the key of a correction ends with that Stripe has no object of its own for."""
+_CORRECTED = re.compile(CORRECTED)
 
 DocumentKind = Literal["draft_invoice", "booked_invoice", "draft_order"]
 FieldValue = str | int | bool | Decimal | datetime.date
@@ -87,3 +92,14 @@ class SalesDocument:
     """Ledger field path → value, for every mapped header field (recipient.name, delivery.city, notes.heading, …)."""
     original_date: datetime.date | None = None
     """The date that it would have if the period were open; None when `date` is that one."""
+
+
+def carries(reference: str, key: str) -> bool:
+    """Whether a document with `reference` is the one of `key`: an account or a revision may follow the key.
+
+    ``stripe:in_12`` is not ``stripe:in_1``, and ``stripe:in_1:void`` takes ``stripe:in_1`` back and is not it.
+    """
+    rest = reference.strip().removeprefix(key)
+    if not reference.strip().startswith(key) or (rest and rest[0].isalnum()):
+        return False
+    return _CORRECTED.match(rest) is None

@@ -7,6 +7,7 @@ from typing import Any
 
 from cloudify_pipeline.accounting.money import from_minor
 from cloudify_pipeline.catalogue import entry
+from cloudify_pipeline.control.joined import staged_objects
 from cloudify_pipeline.control.opened import OpenConnection
 from cloudify_pipeline.control.planner import Planned
 from cloudify_pipeline.planning.plans import Hold, Plan
@@ -41,10 +42,7 @@ def causes(opened: OpenConnection, planned: Planned, more: Iterable[Hold] = ()) 
     """Everything that planning holds, and `more` documents, by kind of record and code, most records first."""
     held_documents = [*_held(planned.documents.values()), *more]
     ids = [hold.stripe_id for hold in held_documents]
-    staged = {
-        **opened.staging.objects("invoice", [one for one in ids if one.startswith("in_")]),
-        **opened.staging.objects("charge", [one for one in ids if not one.startswith("in_")]),
-    }
+    staged = staged_objects(opened.staging, ids)
     groups: dict[tuple[str, str], list[Affected]] = {}
     for kind, holds in (
         ("customer", _held(planned.customers.values())),

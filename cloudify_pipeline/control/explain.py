@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from cloudify_pipeline.accounting.documents import SalesDocument, SalesLine
 from cloudify_pipeline.catalogue import entry
+from cloudify_pipeline.control.joined import staged_kind, staged_objects
 from cloudify_pipeline.control.opened import OpenConnection, check_books
 from cloudify_pipeline.control.planner import Planned, plan_connection
 from cloudify_pipeline.errors import NotAuthorised, Problem, RunStopped, SettingsError, SettingsProblem, Unreachable
@@ -97,7 +98,7 @@ def _find(opened: OpenConnection, wanted: str) -> tuple[RecordKind, str]:
         for row in opened.log.records(opened.name, each, find=wanted):
             if wanted in {row["stripe_id"], row["number"], row["stripe_number"]}:
                 return each, row["stripe_id"]
-    allowed = "a Stripe invoice, charge, customer or product id, or a number that status lists"
+    allowed = "a Stripe invoice, charge, credit note, customer or product id, or a number that status lists"
     raise SettingsError(opened.name, [SettingsProblem("ID", f"{wanted}, which is not known here", allowed)])
 
 
@@ -105,7 +106,7 @@ def _known(opened: OpenConnection, kind: RecordKind, stripe_id: str) -> bool:
     staged: Kind = "customer"
     match kind:
         case "document":
-            staged = "invoice" if stripe_id.startswith("in_") else "charge"
+            staged = staged_kind(stripe_id)
         case "product":
             staged = "product"
     return bool(opened.staging.objects(staged, [stripe_id])) or _record(opened, kind, stripe_id) is not None
@@ -144,8 +145,7 @@ class _Explainer:
             return plan.document.customer.stripe_id, sorted(products)
         if kind != "document":
             return None, ()
-        staged: Kind = "invoice" if stripe_id.startswith("in_") else "charge"
-        record = self._opened.staging.objects(staged, [stripe_id]).get(stripe_id, {})
+        record = staged_objects(self._opened.staging, [stripe_id]).get(stripe_id, {})
         customer = record.get("customer")
         return (str(customer) if customer else None), sorted(set(_products(record)))
 

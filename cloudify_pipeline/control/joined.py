@@ -5,6 +5,7 @@ from typing import Any, TypeVar
 
 from cloudify_pipeline.planning.records import ChargeRecord, InvoiceRecord, Record
 from cloudify_pipeline.staging.store import Staging
+from cloudify_pipeline.stripe_objects import Kind
 
 T = TypeVar("T")
 
@@ -63,6 +64,28 @@ def _portion(staging: Staging, ids: Sequence[str]) -> list[Record]:
 
 def _ids(values: Iterable[Any]) -> list[str]:
     return sorted({str(value) for value in values if value})
+
+
+def staged_kind(stripe_id: str) -> Kind:
+    """What kind of Stripe object a document is made of."""
+    if stripe_id.startswith("cn_"):
+        return "credit_note"
+    if stripe_id.startswith(("re_", "pyr_")):
+        return "refund"
+    return "charge" if is_charge(stripe_id) else "invoice"
+
+
+def own_object(stripe_id: str) -> str:
+    """The Stripe object of a document: ``in_…:void`` takes back ``in_…``, and has no object of its own."""
+    return stripe_id.partition(":")[0]
+
+
+def staged_objects(staging: Staging, ids: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """The staged objects of these documents, of whatever kind they are."""
+    found: dict[str, dict[str, Any]] = {}
+    for kind in dict.fromkeys(map(staged_kind, ids)):
+        found |= staging.objects(kind, [own_object(one) for one in ids if staged_kind(one) == kind])
+    return {one: found[own_object(one)] for one in ids if own_object(one) in found}
 
 
 def is_charge(stripe_id: str) -> bool:

@@ -10,17 +10,19 @@ from typing import Any, Literal, TypeVar
 
 from cloudify_pipeline.accounting.chart import Chart
 from cloudify_pipeline.accounting.parties import Candidates, LedgerRecord, Lookup
+from cloudify_pipeline.control.corrections import Corrections, Pending, subject_of, terms_of
 from cloudify_pipeline.control.joined import joined_records, lines_of, priced
 from cloudify_pipeline.control.opened import OpenConnection
 from cloudify_pipeline.errors import Problem
 from cloudify_pipeline.ledgers.port import Ledger
 from cloudify_pipeline.planning.changes import changed_after_posting
+from cloudify_pipeline.planning.corrections import Correction, Original
 from cloudify_pipeline.planning.customers import customer_lookups, plan_customer
 from cloudify_pipeline.planning.documents import plan_document
 from cloudify_pipeline.planning.plans import Hold, PlannedCustomer, PlannedDocument, PlannedProduct, Skip, Subject
 from cloudify_pipeline.planning.products import distinct_numbers, plan_product, product_lookups
 from cloudify_pipeline.planning.records import ChargeRecord, InvoiceRecord, search_terms
-from cloudify_pipeline.planning.rounding import in_force
+from cloudify_pipeline.planning.rounding import Model, in_force
 from cloudify_pipeline.planning.rules import DueDocument, due
 from cloudify_pipeline.posting.endings import SETTLED
 from cloudify_pipeline.posting.log.rounding_seen import rounding_answers
@@ -59,20 +61,26 @@ class _Planner:
         self._ledger = ledger
         self._planned = Planned()
         self._sources: dict[str, str] = {}
+        self._corrections = Corrections(opened)
 
     async def plan(self, ids: Sequence[str] | None) -> Planned:
+        self._corrections.collect(None if ids is None else set(ids))
         due_ids = self._due(ids)
-        parties = self._referenced(due_ids)
+        self._planned.settled += self._corrections.settled
+        await self._corrections.find_originals(self._ledger)
+        parties = self._referenced([*self._records(list(due_ids)), *(one.correction.record for one in self._corrections.pending)])
         if ids is None:
             self._add_changed(parties)
-        if due_ids or parties.changed:
+        if due_ids or parties.changed or self._corrections.pending:
             before = self._ledger.requests.reads
             chart = await self._ledger.chart()
             self._planned.chart_reads = self._ledger.requests.reads - before
             await self._plan_customers(chart, parties)
             await self._plan_products(chart, parties)
             await self._plan_documents(chart, due_ids)
+            self._plan_corrections(chart)
             self._leave_out_unused(parties.changed)
+        self._planned.documents |= self._corrections.undone
         return self._planned
 
     def _due(self, ids: Sequence[str] | None) -> dict[str, DueDocument]:
@@ -97,7 +105,13 @@ class _Planner:
             stands = standing.get(record.stripe_id)
             if stands is not None:
                 name = f"{(stands.ledger_kind or 'document').replace('_', ' ')} {stands.number}"
-                problem = changed_after_posting(record, name, *posted.get(record.stripe_id, (None, None)))
+                problem = changed_after_posting(
+                    record,
+                    name,
+                    *posted.get(record.stripe_id, (None, None)),
+                    explained=self._corrections.explained(record.stripe_id),
+                    credited=self._corrections.credited_states(stands),
+                )
                 if problem is not None:
                     self._hold(record, problem)
                     continue
@@ -131,9 +145,9 @@ class _Planner:
     def _records(self, ids: Sequence[str]) -> Iterator[Record]:
         return joined_records(self._opened.staging, ids)
 
-    def _referenced(self, ids: Iterable[str]) -> "_Parties":
+    def _referenced(self, records: Iterable[Record]) -> "_Parties":
         parties = _Parties()
-        for record in self._records(list(ids)):
+        for record in records:
             if record.customer is not None:
                 parties.customers.setdefault(str(record.customer["id"]), record.customer)
                 parties.currencies.setdefault(str(record.customer["id"]), record.currency)
@@ -236,28 +250,59 @@ class _Planner:
         self._planned.products = {i: plan for i, plan in products.items() if isinstance(plan, Hold) or i in sold}
 
     async def _plan_documents(self, chart: Chart, due_ids: Mapping[str, DueDocument]) -> None:
-        mappings = self._opened.loaded.mappings
-        answers = rounding_answers(self._opened.log.engine, self._opened.name)
-        rounding = in_force(self._opened.settings.invoices.rounding.vat, answers)
+        rounding = self._rounding()
         for record in self._records(list(due_ids)):
-            customer_id = str(record.customer["id"]) if record.customer else None
-            plan = plan_document(
-                record,
-                due=due_ids[record.stripe_id],
-                settings=self._opened.settings,
-                documents=mappings.charges if isinstance(record, ChargeRecord) else mappings.documents,
-                lines=mappings.lines,
-                chart=chart,
-                customer=self._planned.customers.get(customer_id) if customer_id else None,
-                products=self._planned.products,
-                numbered=self._planned.numbered,
-                vat_rounding=rounding,
-            )
+            plan = self._document(record, due_ids[record.stripe_id], chart, rounding)
             source = self._sources.get(record.stripe_id, "")
             if isinstance(plan, PlannedDocument):
                 self._planned.documents[record.stripe_id] = replace(plan, source_hash=source, terms=search_terms(record))
             else:
                 self._planned.documents[record.stripe_id] = replace(plan, subject=_subject(record), source_hash=source)
+
+    def _plan_corrections(self, chart: Chart) -> None:
+        """Behind the documents that they take back, and no more of them than the run may still post."""
+        standing = self._opened.log.identities(self._opened.name, "document")
+        new = [plan for plan in self._planned.documents.values() if isinstance(plan, PlannedDocument)]
+        room = self._opened.settings.limits.max_documents_per_run - sum(plan.stripe_id not in standing for plan in new)
+        rounding = self._rounding()
+        for one, decision, original in self._corrections.due(self._planned.documents, room):
+            corrects = (one.correction, original)
+            plan = self._document(one.correction.record, decision, chart, rounding, corrects)
+            self._planned.documents[one.correction.stripe_id] = _of_correction(plan, one)
+
+    def _rounding(self) -> Model:
+        answers = rounding_answers(self._opened.log.engine, self._opened.name)
+        return in_force(self._opened.settings.invoices.rounding.vat, answers)
+
+    def _document(
+        self,
+        record: Record,
+        decision: DueDocument,
+        chart: Chart,
+        rounding: Model,
+        corrects: tuple[Correction, Original] | None = None,
+    ) -> DocumentPlan:
+        mappings = self._opened.loaded.mappings
+        customer_id = str(record.customer["id"]) if record.customer else None
+        return plan_document(
+            record,
+            due=decision,
+            settings=self._opened.settings,
+            documents=mappings.charges if isinstance(record, ChargeRecord) else mappings.documents,
+            lines=mappings.lines,
+            chart=chart,
+            customer=self._planned.customers.get(customer_id) if customer_id else None,
+            products=self._planned.products,
+            numbered=self._planned.numbered,
+            vat_rounding=rounding,
+            corrects=corrects,
+        )
+
+
+def _of_correction(plan: DocumentPlan, one: Pending) -> DocumentPlan:
+    if isinstance(plan, PlannedDocument):
+        return replace(plan, source_hash=one.claim.content_hash, terms=terms_of(one))
+    return replace(plan, subject=subject_of(one), source_hash=one.claim.content_hash)
 
 
 @dataclass(slots=True)

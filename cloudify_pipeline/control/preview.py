@@ -10,6 +10,7 @@ from decimal import Decimal
 
 from cloudify_pipeline.accounting.chart import Number
 from cloudify_pipeline.control.causes import Cause, causes
+from cloudify_pipeline.control.joined import staged_objects
 from cloudify_pipeline.control.opened import OpenConnection, check_books
 from cloudify_pipeline.control.planner import Planned, plan_connection
 from cloudify_pipeline.control.sync import stage
@@ -114,7 +115,7 @@ async def fill(opened: OpenConnection, ids: Sequence[str] = ()) -> None:
 
 
 def _staged(opened: OpenConnection, stripe_id: str) -> bool:
-    return bool(opened.staging.objects("invoice" if stripe_id.startswith("in_") else "charge", [stripe_id]))
+    return bool(staged_objects(opened.staging, [stripe_id]))
 
 
 class _Previewer:

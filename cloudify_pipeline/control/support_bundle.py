@@ -20,6 +20,7 @@ from sqlalchemy import make_url, select
 
 from cloudify_pipeline.control.alerts import open_alerts
 from cloudify_pipeline.control.drift import CUSTOMER
+from cloudify_pipeline.control.joined import staged_objects
 from cloudify_pipeline.control.opened import OpenConnection
 from cloudify_pipeline.control.support_bundle_redaction import Redactor
 from cloudify_pipeline.errors import RunStopped, SettingsError
@@ -222,10 +223,7 @@ def _objects(
     """The Stripe objects of the newest held and failed documents."""
     ids = [row["stripe_id"] for row in records if row["kind"] == "document"][:MOST_OBJECTS]
     try:
-        found = {
-            **opened.staging.objects("invoice", [one for one in ids if one.startswith("in_")]),
-            **opened.staging.objects("charge", [one for one in ids if not one.startswith("in_")]),
-        }
+        found = staged_objects(opened.staging, ids)
     except RunStopped as busy:
         left_out.append(f"objects: {busy.message}")
         return {}

@@ -13,6 +13,7 @@ from cloudify_pipeline.catalogue import entry
 from cloudify_pipeline.control.audit import note_settings
 from cloudify_pipeline.control.calls import PlannedCalls, planned_calls
 from cloudify_pipeline.control.health import Health, check_health
+from cloudify_pipeline.control.joined import own_object
 from cloudify_pipeline.control.opened import OpenConnection, check_books
 from cloudify_pipeline.control.planner import Planned, plan_connection
 from cloudify_pipeline.control.search import fill_terms
@@ -57,8 +58,9 @@ async def stage(
     opened: OpenConnection, *, since: datetime | None = None, ids: Sequence[str] = (), progress: Stages | None = None
 ) -> ExtractReport:
     """Copy what is new or changed in Stripe into staging; only `ids` when they are named."""
+    objects = list(dict.fromkeys(map(own_object, ids)))
     async with opened.stripe() as reader:
-        return await extract(reader, opened.staging, now=opened.clock(), since=since, ids=ids, progress=progress)
+        return await extract(reader, opened.staging, now=opened.clock(), since=since, ids=objects, progress=progress)
 
 
 @dataclass(frozen=True, slots=True)

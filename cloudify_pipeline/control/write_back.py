@@ -16,7 +16,7 @@ from sqlalchemy import Connection
 
 from cloudify_pipeline.catalogue import entry
 from cloudify_pipeline.control.alerts import clear_alert, raise_alert
-from cloudify_pipeline.control.joined import is_charge, portions
+from cloudify_pipeline.control.joined import is_charge, own_object, portions, staged_kind
 from cloudify_pipeline.control.opened import OpenConnection
 from cloudify_pipeline.errors import Problem, RunStopped
 from cloudify_pipeline.posting.endings import Ending
@@ -112,6 +112,10 @@ def verdict(standing: Standing, metadata: Mapping[str, Any], *, tried: bool) -> 
     return "keep" if known and ours else "write"
 
 
+def _shows_state(stripe_id: str) -> bool:
+    return own_object(stripe_id) == stripe_id and staged_kind(stripe_id) in {"invoice", "charge"}
+
+
 def digest(wanted: Mapping[str, str]) -> str:
     """One hash of the state, the document and the error."""
     return hashlib.sha256("\0".join(wanted[key] for key in (STATUS, DOCUMENT, ERROR)).encode()).hexdigest()
@@ -157,7 +161,8 @@ class _WriteBack:
 
     async def _changes(self, commits: GroupCommit) -> list[_Change]:
         """What is to be written: this run's documents first, then the latest, no more than one run may post."""
-        found = standings(self.opened.log.engine, self.opened.name)
+        # A correction shows no state: what a person asks for is asked for on the document that it takes back.
+        found = [one for one in standings(self.opened.log.engine, self.opened.name) if _shows_state(one.stripe_id)]
         todo = [one for one in found if one.stripe_id in self.tried or not _was_told(one)]
         self.unchanged = len(found) - len(todo)
         todo.sort(key=lambda one: one.stripe_id not in self.tried)

@@ -55,6 +55,7 @@ class LedgerDocument:
     date: datetime.date | None = None
     draft_number: Number | None = None
     """For a booked invoice: the number its draft had, where the ledger tells."""
+    vat_zone: Number | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,7 +31,13 @@ _DESCRIPTIONS = {
 _SOURCES = {
     "customers": [["stripe", "customers"], ["stripe", "invoices"], ["stripe", "charges"]],
     "products": [["stripe", "products"], ["stripe", "prices"], ["stripe", "invoices"]],
-    "documents": [["stripe", "invoices"], ["stripe", "charges"], ["stripe", "tax_rates"]],
+    "documents": [
+        ["stripe", "invoices"],
+        ["stripe", "charges"],
+        ["stripe", "credit_notes"],
+        ["stripe", "refunds"],
+        ["stripe", "tax_rates"],
+    ],
 }
 
 

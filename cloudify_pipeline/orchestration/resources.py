@@ -20,7 +20,8 @@ class RunScope(dg.ConfigurableResource):
     """Which records a run is about. The defaults mean everything that is due."""
 
     invoice_ids: list[str] = Field(
-        default_factory=list, description="Only these Stripe invoices and charges (in_…, ch_…). Empty: everything due."
+        default_factory=list,
+        description="Only these Stripe invoices, charges and credit notes. Empty: everything due.",
     )
     ledger_numbers: list[str] = Field(default_factory=list, description="Replay: the documents with these numbers in the ledger.")
     failed: bool = Field(default=False, description="Replay: every document that is failed or held.")

@@ -28,6 +28,8 @@ _DESCRIPTIONS = {
         "Amounts are Stripe's own and are never computed again."
     ),
     "charges": "Payments that were taken without an invoice.",
+    "refunds": "Money that went back on payments, with or without a credit note.",
+    "credit_notes": "What takes invoices back, in whole or in part, with all its lines. Amounts are positive, as in Stripe.",
 }
 
 _KINDS: dict[str, Kind] = {
@@ -37,6 +39,8 @@ _KINDS: dict[str, Kind] = {
     "tax_rates": "tax_rate",
     "invoices": "invoice",
     "charges": "charge",
+    "refunds": "refund",
+    "credit_notes": "credit_note",
 }
 
 _COLUMNS = {
@@ -55,6 +59,9 @@ _COLUMNS = {
     "finalized_at": "when it became final, UTC",
     "paid_at": "when it was paid, UTC",
     "sum_fault": "what does not add up in Stripe's own amounts; empty when all does",
+    "invoice": "the invoice that it corrects",
+    "refunds": "the refunds that belong to it, each with its amount in minor units",
+    "charge": "the payment that was refunded",
     "payment_intent": "the payment it belongs to",
     "tax_exempt": "none, exempt or reverse",
     "percentage": "percent",

@@ -33,10 +33,12 @@ def sums(rows: Iterable[Mapping[str, Any]], states: Sequence[str]) -> str:
 
 
 def stripe_link(stripe_id: str, *, live: bool) -> str:
-    """The Stripe dashboard's page of an invoice, payment or customer."""
-    pages = {"in": "invoices", "ch": "payments", "py": "payments", "cus": "customers", "prod": "products"}
-    page = pages[stripe_id.split("_", 1)[0]]
-    return f"https://dashboard.stripe.com/{'' if live else 'test/'}{page}/{stripe_id}"
+    """The Stripe dashboard's page of an invoice, payment, credit note or customer."""
+    pages = {"in": "invoices", "ch": "payments", "py": "payments", "cn": "credit_notes", "cus": "customers", "prod": "products"}
+    # A refund has no page of its own.
+    found = stripe_id.partition(":")[0]
+    page = pages.get(found.split("_", 1)[0])
+    return f"https://dashboard.stripe.com/{'' if live else 'test/'}{f'{page}/' if page else 'search?query='}{found}"
 
 
 def documents_table(rows: Sequence[Mapping[str, Any]], *, live: bool) -> dg.MarkdownMetadataValue:

@@ -9,6 +9,7 @@ from cloudify_pipeline.accounting.parties import LedgerRecord
 from cloudify_pipeline.errors import Problem
 from cloudify_pipeline.mapping.apply import map_record
 from cloudify_pipeline.mapping.compile import CompiledMappings
+from cloudify_pipeline.planning.corrections import Correction, Original
 from cloudify_pipeline.planning.dates import document_date, document_due_date
 from cloudify_pipeline.planning.lines import LinePlanner
 from cloudify_pipeline.planning.plans import Evidence, Hold, PlannedCustomer, PlannedDocument, PlannedProduct, Skip
@@ -36,19 +37,20 @@ def plan_document(
     products: Mapping[str, PlannedProduct | Hold],
     numbered: Mapping[str, LedgerRecord],
     vat_rounding: Model | None = None,
+    corrects: tuple[Correction, Original] | None = None,
 ) -> PlannedDocument | Hold | Skip:
     """The document that `due` says should stand in the ledger for `record`.
 
     `customer` is None when Stripe names none: the default customer then stands in. `products` are the plans of the Stripe
     products by id, `numbered` the ledger products by number that the settings name; `vat_rounding` is where the ledger is
-    taken to round VAT, by default as the settings say.
+    taken to round VAT, by default as the settings say. `corrects`: `record` is a correction's, and takes back that document.
     """
     evidence = list(due.evidence)
     if isinstance(record, InvoiceRecord) and not record.lines:
         return Skip(record.stripe_id, "S-ZERO", "the invoice has no lines", tuple(evidence))
     planner = LinePlanner(record, settings, lines, chart, products, numbered, evidence)
     planner.model = vat_rounding or in_force(settings.invoices.rounding.vat)
-    planned = _plan(record, due, settings, documents, customer, planner)
+    planned = _plan(record, due, settings, documents, customer, planner, corrects)
     if not isinstance(planned, Problem):
         return planned
     if all(one.decision != "vat_zone" for one in evidence):
@@ -75,6 +77,7 @@ def _plan(  # noqa: PLR0917
     mappings: CompiledMappings,
     customer: PlannedCustomer | Hold | None,
     planner: LinePlanner,
+    corrects: tuple[Correction, Original] | None,
 ) -> PlannedDocument | Problem:
     chart, evidence = planner.chart, planner.evidence
     problem = _amount_problem(record, chart, due.kind)
@@ -83,6 +86,8 @@ def _plan(  # noqa: PLR0917
     invoiced = _invoiced(customer, settings, chart)
     if isinstance(invoiced, Problem):
         return invoiced
+    if corrects is not None:
+        invoiced = _as_original(invoiced, corrects[1])
     evidence.append(invoiced.evidence)
     dated = document_date(record, settings, chart)
     if isinstance(dated, Problem):
@@ -91,7 +96,7 @@ def _plan(  # noqa: PLR0917
     due_date = document_due_date(record, chart, invoiced.terms, dated)
     if isinstance(due_date, Problem):
         return due_date
-    decided = _zone(record, settings, chart, invoiced, due)
+    decided = _zone(record, settings, chart, invoiced, due) if corrects is None else _original_zone(corrects[1], chart)
     zone = checked_zone(record, decided, settings.vat, evidence)
     if isinstance(zone, Problem):
         return zone
@@ -120,14 +125,15 @@ def _plan(  # noqa: PLR0917
         payment_terms=invoiced.terms,
         vat_zone=zone.zone,
         layout=invoiced.layout,
-        lines=(*priced.lines, *dated.words, *words.lines),
+        lines=(*priced.lines, *(corrects[0].text if corrects else ()), *dated.words, *words.lines),
         stripe_total=priced.stripe_total,
         predicted=priced.predicted,
         send_by=settings.invoices.send_by,
         fields=fields,
         original_date=None if dated.original == dated.day else dated.original,
     )
-    return PlannedDocument(document, due.rule, (*mapped.lineage, *words.lineage, *planner.lineage), tuple(evidence))
+    lineage = (*mapped.lineage, *words.lineage, *planner.lineage)
+    return PlannedDocument(document, due.rule, lineage, tuple(evidence), corrects=corrects[0].original_id if corrects else None)
 
 
 def _amount_problem(record: Record, chart: Chart, kind: DocumentKind) -> Problem | None:
@@ -182,6 +188,24 @@ def _zone(
         return _unknown("customers.defaults.vat_zone", zone)
     rule = "customers.defaults.vat_zone is a number: the customer's own zone"
     return ZoneDecision(zone, "customer", rule, Evidence("vat_zone", f"{zone} ({known.name})", rule, {"default": str(given)}))
+
+
+def _as_original(invoiced: _Invoiced, original: Original) -> _Invoiced:
+    """Who is invoiced, as the customer of the document that is taken back."""
+    number = str(original.customer.number or "given by the ledger")
+    inputs = {"corrects": original.stripe_id, "customer": original.customer.stripe_id or "none in Stripe"}
+    evidence = Evidence("customer", number, f"the customer of {original.words}", inputs)
+    return replace(invoiced, reference=original.customer, evidence=evidence)
+
+
+def _original_zone(original: Original, chart: Chart) -> ZoneDecision | Problem:
+    """The zone of the document that is taken back: what was declared there is taken back there."""
+    known = chart.vat_zones.get(original.zone)
+    if known is None:
+        message = f"VAT zone {original.zone} of {original.words} does not exist in the ledger any more"
+        return Problem("E-VAT-ZONE", message, found=str(original.zone))
+    rule = f"the zone of {original.words}, which it corrects"
+    return ZoneDecision(original.zone, "customer", rule, Evidence("vat_zone", f"{original.zone} ({known.name})", rule))
 
 
 def _unknown(setting: str, number: Number) -> Problem:

@@ -121,6 +121,8 @@ class PlannedDocument:
     """The staged Stripe object this was planned from; another one means that Stripe changed it."""
     terms: tuple[str, ...] = ()
     """What else it is found by: ids and e-mails that Stripe joins to it. No part of what stands in the ledger."""
+    corrects: str | None = None
+    """The invoice that it takes back, which must stand in the ledger first."""
 
     @property
     def stripe_id(self) -> str:

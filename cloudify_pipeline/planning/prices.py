@@ -51,7 +51,8 @@ def price_lines(record: Record, *, discounts: str = "line") -> tuple[PricedLine,
         if isinstance(net, Problem):
             return net
         text = str(record.charge.get("description") or f"Payment {record.stripe_id}")
-        return (PricedLine("charge", text, None, net, Decimal(1), net, None, Decimal(0), None, record.charge),)
+        one = Decimal(1) if net >= 0 else Decimal(-1)
+        return (PricedLine("charge", text, None, net, one, abs(net), None, Decimal(0), None, record.charge),)
     nets = line_nets(record)
     separate = discounts == "product_line" and any(net.invoice_discount for net in nets)
     why = _forced_spread(nets) if separate else None

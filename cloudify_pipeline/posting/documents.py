@@ -79,7 +79,16 @@ async def post_documents(
             progress(ending)
         return ending
 
-    return list(await asyncio.gather(*(one(plan) for plan in plans)))
+    # A correction comes after what it corrects, which may be in the same portion.
+    first = [plan for plan in plans if not _corrects(plan)]
+    then = [plan for plan in plans if _corrects(plan)]
+    endings = {ending.stripe_id: ending for ending in await asyncio.gather(*(one(plan) for plan in first))}
+    endings |= {ending.stripe_id: ending for ending in await asyncio.gather(*(one(plan) for plan in then))}
+    return [endings[plan.stripe_id] for plan in plans]
+
+
+def _corrects(plan: Plan) -> bool:
+    return isinstance(plan, PlannedDocument) and plan.corrects is not None
 
 
 async def _known(executor: Executor, plans: Sequence[Plan], portion: Portion) -> _Known:
@@ -109,7 +118,8 @@ async def _left(executor: Executor, plan: Hold | Skip, known: _Known) -> Ending:
     ending = undone("document", plan)
     standing = known.standing.get(plan.stripe_id)
     if standing is None:
-        return ending
+        said = known.word(plan.stripe_id, plan.problem) if isinstance(plan, Hold) else None
+        return ending if said is None else replace(ending, state="skipped", problem=_accepted(said))
     ending = replace(ending, number=standing.number, ledger_kind=standing.ledger_kind)
     stands_as: State = "booked" if standing.ledger_kind == "booked_invoice" else "posted"
     word = known.word(plan.stripe_id, plan.problem) if isinstance(plan, Hold) else None
@@ -198,6 +208,9 @@ class _Post:
             return self._ended(
                 "held", problem=Problem("E-PERIOD", f"{day} lies in a closed or barred period by now", "date", str(day))
             )
+        missing = self._uncorrected()
+        if missing is not None:
+            return self._ended("held", problem=missing)
         twins = self._known.twins.get(self._plan.stripe_id)
         if twins:
             problem = twin_problem(self._document, twins)
@@ -208,6 +221,18 @@ class _Post:
                 return await self._link_twin(word, twins, problem)
         drafted = await draft(self._executor, self._plan, self._mark, self._known.numbers)
         return self._written(drafted)
+
+    def _uncorrected(self) -> Problem | None:
+        """What a correction waits for: the document that it takes back, booked where it is to be booked itself."""
+        corrected = self._plan.corrects
+        if corrected is None:
+            return None
+        standing = self._executor.log.identities(self._executor.connection, "document", [corrected]).get(corrected)
+        if standing is None:
+            return Problem("E-DEPENDENCY", f"its invoice {corrected} is not in the ledger yet", found=corrected)
+        if self._document.kind == "booked_invoice" and standing.ledger_kind != "booked_invoice":
+            return Problem("E-DEPENDENCY", f"its invoice {corrected} is not booked yet", found=corrected)
+        return None
 
     async def _link_twin(self, word: Word, twins: Sequence[LedgerDocument], problem: Problem) -> LedgerDocument | Ending:
         """Somebody said which document in the ledger this is: remember it, and never write to it."""

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 
-from cloudify_pipeline.accounting.documents import SalesDocument
+from cloudify_pipeline.accounting.documents import CORRECTED, SalesDocument, carries
 from cloudify_pipeline.errors import Problem
 from cloudify_pipeline.ledgers.port import LedgerDocument, StoredKind
 from cloudify_pipeline.posting.log.standing import relinked, relinked_change
@@ -19,7 +19,7 @@ ACCEPTED = "accepted"
 
 
 _PART = 500
-_KEY = re.compile(r"stripe:([a-z]+_[A-Za-z0-9]+)")
+_KEY = re.compile(rf"stripe:([a-z]+_[A-Za-z0-9]+(?:{CORRECTED})?)")
 
 
 def named(document: LedgerDocument) -> str:
@@ -65,7 +65,7 @@ async def stands(executor: Executor, document: SalesDocument, standing: Identity
     """The document an earlier run left, read again: numbers are reused after deletion, so its key must still be ours."""
     kind: StoredKind = standing.ledger_kind or "draft_invoice"
     stored = None if standing.how == SEVERAL else await executor.ledger.document(kind, standing.number)
-    if stored is not None and (standing.how == ACCEPTED or _ours(stored.key, document.key)):
+    if stored is not None and (standing.how == ACCEPTED or carries(stored.key, document.key)):
         return stored
     hits = (await executor.ledger.documents([document.key])).get(document.key, ())
     if len(hits) == 1:
@@ -102,7 +102,3 @@ def linking(executor: Executor, stripe_id: str, stored: LedgerDocument, how: str
     """The change that remembers `stored` as what `stripe_id` became."""
     identity = Identity(stripe_id, stored.number, stored.kind, fingerprint=stored.key, how=how, source_hash=source_hash)
     return executor.log.identity_change(executor.connection, "document", identity, executor.clock())
-
-
-def _ours(found: str, key: str) -> bool:
-    return found == key or (found.startswith(key) and not found[len(key)].isalnum())

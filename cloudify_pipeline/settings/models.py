@@ -164,6 +164,14 @@ class Rounding(Section):
     vat: Literal["learn", "per_document", "per_line"] = "learn"
 
 
+class Corrections(Section):
+    """What becomes of a posted invoice that is voided or written off in Stripe, or refunded without a credit note."""
+
+    voided: Literal["hold", "credit"] = "hold"
+    uncollectible: Literal["hold", "credit"] = "hold"
+    refunds: Literal["hold", "credit"] = "hold"
+
+
 class InvoiceSettings(Section):
     """Which documents are created, when, and with what in them."""
 
@@ -176,6 +184,8 @@ class InvoiceSettings(Section):
     rounding: Rounding = Rounding()
     exchange_rate: Literal["ledger", "stripe"] = "ledger"
     closed_period: Literal["hold", "first_open_day"] = "hold"
+    credit_notes: bool = True
+    corrections: Corrections = Corrections()
     write_back: bool = True
     fields: FieldMappings = {}
 

@@ -15,7 +15,9 @@ from cloudify_pipeline.stripe_objects import STATE_KEYS, Kind
 Row = tuple[object, ...]
 
 # Links that Stripe signs anew on every read; an object that differs in them alone has not changed.
-_SIGNED_LINKS = re.compile(rb'"(?:hosted_invoice_url|invoice_pdf|receipt_url)":"[^"]*"')
+_SIGNED_LINKS = re.compile(
+    rb'"(?:hosted_invoice_url|invoice_pdf|receipt_url)":"[^"]*"|"pdf":"https://pay\.stripe\.com/credit_notes/[^"]*"'
+)
 
 _KEYS = "|".join(STATE_KEYS).encode()
 _STATE = re.compile(rb',"(?:%b)":"(?:[^"\\]|\\.)*"|"(?:%b)":"(?:[^"\\]|\\.)*",?' % (_KEYS, _KEYS))
@@ -129,6 +131,21 @@ def _invoice_payment(payment: dict[str, Any]) -> Row:
     )  # fmt: skip
 
 
+def _credit_note(note: dict[str, Any]) -> Row:
+    refunds = [f"{_id(one['refund'])}={one.get('amount_refunded')}" for one in note.get("refunds") or () if one.get("refund")]
+    return (
+        note.get("status"), _id(note.get("customer")), note.get("currency"), note.get("total"), _text(note.get("number")),
+        _id(note.get("invoice")), " ".join(refunds) or None,
+    )  # fmt: skip
+
+
+def _refund(refund: dict[str, Any]) -> Row:
+    return (
+        refund.get("status"), refund.get("currency"), refund.get("amount"), _id(refund.get("charge")),
+        _id(refund.get("payment_intent")),
+    )  # fmt: skip
+
+
 _COLUMNS: dict[Kind, Callable[[dict[str, Any]], Row]] = {
     "customer": _customer,
     "product": _product,
@@ -137,6 +154,8 @@ _COLUMNS: dict[Kind, Callable[[dict[str, Any]], Row]] = {
     "invoice": _invoice,
     "charge": _charge,
     "invoice_payment": _invoice_payment,
+    "credit_note": _credit_note,
+    "refund": _refund,
 }
 
 

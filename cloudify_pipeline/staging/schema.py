@@ -7,7 +7,7 @@ import duckdb
 
 from cloudify_pipeline.stripe_objects import Kind
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -89,6 +89,20 @@ _COLUMNS: dict[Kind, tuple[str, dict[str, str]]] = {
         {
             "status": "VARCHAR", "currency": "VARCHAR", "amount_minor": "BIGINT", "invoice": "VARCHAR",
             "payment_intent": "VARCHAR", "charge": "VARCHAR",
+        },
+    ),
+    "credit_note": (
+        "credit_notes",
+        {
+            "status": "VARCHAR", "customer": "VARCHAR", "currency": "VARCHAR", "amount_minor": "BIGINT", "number": "VARCHAR",
+            "invoice": "VARCHAR", "refunds": "VARCHAR",
+        },
+    ),
+    "refund": (
+        "refunds",
+        {
+            "status": "VARCHAR", "currency": "VARCHAR", "amount_minor": "BIGINT", "charge": "VARCHAR",
+            "payment_intent": "VARCHAR",
         },
     ),
 }  # fmt: skip

@@ -11,8 +11,9 @@ from typing import Any, TypeVar
 
 import duckdb
 
-from cloudify_pipeline.staging import extraction, profile, reading
+from cloudify_pipeline.staging import corrections, extraction, profile, reading
 from cloudify_pipeline.staging.connection import StagingFile
+from cloudify_pipeline.staging.corrections import StagedNote, StagedRefund
 from cloudify_pipeline.staging.profile import FieldProfile, SampledKind
 from cloudify_pipeline.staging.reading import Candidate, Summary
 from cloudify_pipeline.staging.writing import Batch, PlanRow
@@ -60,6 +61,18 @@ class Staging:
     def candidates(self, *, but: Sequence[str] = ()) -> list[Candidate]:
         """Every staged invoice and payment without invoice for which a document might be due, newest last; none of `but`."""
         return self._read(reading.candidates, but)
+
+    def credit_notes(self) -> list[StagedNote]:
+        """Every staged credit note of an invoice, oldest first."""
+        return self._read(corrections.credit_notes)
+
+    def refunds(self) -> list[StagedRefund]:
+        """Every staged refund, oldest first."""
+        return self._read(corrections.refunds)
+
+    def closed_invoices(self) -> dict[str, tuple[str, str]]:
+        """Invoices that are void or uncollectible: id → (status, content hash)."""
+        return self._read(corrections.closed_invoices)
 
     def sent_at(self, ids: Sequence[str]) -> dict[str, datetime]:
         """When each of these invoices was first e-mailed to its customer."""

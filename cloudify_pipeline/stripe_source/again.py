@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from cloudify_pipeline.stripe_objects import Kind, RawObject
 from cloudify_pipeline.stripe_source.client import PAGE_SIZE, StripeReader
-from cloudify_pipeline.stripe_source.kinds import SOURCES, with_all_lines
+from cloudify_pipeline.stripe_source.kinds import SOURCES, WITH_LINES, with_all_lines
 from cloudify_pipeline.stripe_source.sink import Buffer, Sink
 from cloudify_pipeline.stripe_source.together import each
 from cloudify_pipeline.stripe_source.windows import Take, read_span
@@ -75,12 +75,12 @@ async def read_again(reader: StripeReader, sink: Sink, buffer: Buffer, kind: Kin
 
 
 async def add_whole(reader: StripeReader, buffer: Buffer, kind: Kind, objects: Sequence[RawObject]) -> None:
-    """Put a page into `buffer`; invoices with all their lines."""
-    if kind == "invoice":
+    """Put a page into `buffer`; invoices and credit notes with all their lines."""
+    if kind in WITH_LINES:
         whole = {one.id: one for one in objects}
 
         async def complete(one: RawObject) -> None:
-            whole[one.id] = await with_all_lines(reader, one)
+            whole[one.id] = await with_all_lines(reader, kind, one)
 
         await each(objects, complete, in_flight=SOURCES[kind].in_flight)
         objects = list(whole.values())

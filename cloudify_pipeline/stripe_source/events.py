@@ -24,6 +24,8 @@ DOCUMENT_TYPES = (
     "invoice.created", "invoice.updated", "invoice.finalized", "invoice.paid", SENT, "invoice.voided",
     "invoice.marked_uncollectible", "invoice.overpaid", "invoice.deleted", "invoice_payment.paid",
     "charge.succeeded", "charge.updated", "charge.refunded",
+    "credit_note.created", "credit_note.updated", "credit_note.voided",
+    "refund.created", "refund.updated", "refund.failed",
 )  # fmt: skip
 PARTY_TYPES = (
     "customer.created", "customer.updated", "customer.deleted", "customer.tax_id.created", "customer.tax_id.updated",
@@ -106,7 +108,7 @@ def interpret(events: Iterable[Event]) -> Changes:
             changes.gone.setdefault(_kind(changed), set()).add(changed.id)
         else:
             _again(changes, _kind(changed), changed.id, changed.created or 0)
-            if changed.object == "invoice_payment":
+            if changed.object in {"invoice_payment", "credit_note"}:
                 _again(changes, "invoice", changed.invoice, 0)
         if event.type == SENT and changed.id is not None:
             changes.sent.setdefault(changed.id, datetime.fromtimestamp(event.created, UTC))

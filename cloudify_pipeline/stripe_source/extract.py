@@ -33,6 +33,9 @@ _PREFIXES: dict[str, Kind] = {
     "in": "invoice",
     "ch": "charge",
     "py": "charge",
+    "cn": "credit_note",
+    "re": "refund",
+    "pyr": "refund",
     "cus": "customer",
     "prod": "product",
     "price": "price",
@@ -67,7 +70,7 @@ async def extract(
     progress: Progress | None = None,
     monotonic: Callable[[], float] = time.monotonic,
 ) -> ExtractReport:
-    """Bring `sink` up to date; with `ids`, only these invoices and charges and what they refer to.
+    """Bring `sink` up to date; with `ids`, only these invoices, charges and credit notes and what they refer to.
 
     `since` bounds how far back the first run lists; on a later run it lists what lies between it and the earlier bound.
     Each cursor moves in the transaction of the last data, so an interrupted run is repeated whole and doubles nothing.
@@ -198,7 +201,8 @@ class _Extraction:
             await one("charge")
             await one("invoice_payment")
 
-        await together(one("invoice"), one("customer"), one("product"), one("price"), one("tax_rate", 0), payments())
+        kinds: tuple[Kind, ...] = ("invoice", "customer", "product", "price", "credit_note", "refund")
+        await together(*(one(kind) for kind in kinds), one("tax_rate", 0), payments())
         return listed
 
     async def _list(self, kind: Kind, first: int, last: int) -> set[str]:

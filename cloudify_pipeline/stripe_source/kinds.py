@@ -1,4 +1,4 @@
-"""Where each kind of object is read, and with what expanded; invoices are completed with all their lines."""
+"""Where each kind of object is read, and with what expanded; invoices and credit notes come with all their lines."""
 
 from dataclasses import dataclass
 
@@ -38,42 +38,48 @@ SOURCES: dict[Kind, Source] = {
         Source("invoice", "/v1/invoices", ("discounts", "payments"), in_flight=4),
         Source("charge", "/v1/charges"),
         Source("invoice_payment", "/v1/invoice_payments"),
+        Source("credit_note", "/v1/credit_notes"),
+        Source("refund", "/v1/refunds"),
     )
 }
+
+
+WITH_LINES: frozenset[Kind] = frozenset({"invoice", "credit_note"})
+"""Kinds of which Stripe embeds no more than ten lines."""
 
 
 class _Lines(msgspec.Struct):
     has_more: bool = False
 
 
-class _Invoice(msgspec.Struct):
+class _Whole(msgspec.Struct):
     lines: _Lines | None = None
 
 
-_invoice = msgspec.json.Decoder(_Invoice)
+_whole = msgspec.json.Decoder(_Whole)
 _parts = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
-def is_cut(invoice: RawObject) -> bool:
-    """Whether an invoice came without all its lines; Stripe embeds ten."""
-    lines = _invoice.decode(invoice.body).lines
+def is_cut(one: RawObject) -> bool:
+    """Whether an invoice or credit note came without all its lines; Stripe embeds ten."""
+    lines = _whole.decode(one.body).lines
     return lines is not None and lines.has_more
 
 
-async def with_all_lines(reader: StripeReader, invoice: RawObject) -> RawObject:
-    """`invoice` with every line in ``lines.data``; one that has them already is given back as it is."""
-    if invoice.deleted or not is_cut(invoice):
-        return invoice
+async def with_all_lines(reader: StripeReader, kind: Kind, one: RawObject) -> RawObject:
+    """`one` with every line in ``lines.data``; one that has them already is given back as it is."""
+    if one.deleted or not is_cut(one):
+        return one
     lines: list[msgspec.Raw] = []
     params: dict[str, str] = {}
     while True:
         # From the first line on, not from the tenth: lines that were added meanwhile must not be doubled or lost.
-        page = await reader.page(f"/v1/invoices/{invoice.id}/lines", params)
+        page = await reader.page(f"{SOURCES[kind].path}/{one.id}/lines", params)
         lines += [msgspec.Raw(line.body) for line in page.objects]
         if not page.has_more or not page.objects:
             break
         params = {"starting_after": page.objects[-1].id}
-    parts = _parts.decode(invoice.body)
+    parts = _parts.decode(one.body)
     listed = _parts.decode(parts["lines"])
     body: dict[str, object] = {**parts, "lines": {**listed, "data": lines, "has_more": False}}
-    return RawObject(invoice.id, invoice.created, msgspec.json.encode(body))
+    return RawObject(one.id, one.created, msgspec.json.encode(body))

@@ -34,6 +34,7 @@ NEEDED_RIGHTS = (
     Right("Tax rates", "read", "the VAT that Stripe charged", "/v1/tax_rates"),
     Right("Charges and refunds", "read", "payments without an invoice", "/v1/charges"),
     Right("Invoice payments", "read", "which charge pays which invoice", "/v1/invoice_payments"),
+    Right("Credit notes", "read", "what corrects a document", "/v1/credit_notes"),
     Right("Events", "read", "what has changed since the last run", "/v1/events"),
     Right("Customers", "write", "the ledger's customer number in the customer's metadata"),
     Right("Invoices", "write", "where the document stands, in the invoice's metadata"),

@@ -20,6 +20,8 @@ COLLECTIONS = {
     "invoices": "invoice",
     "charges": "charge",
     "invoice_payments": "invoice_payment",
+    "credit_notes": "credit_note",
+    "refunds": "refund",
     "events": "event",
 }
 EMBEDDED_LINES = 10

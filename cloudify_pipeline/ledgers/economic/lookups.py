@@ -11,6 +11,7 @@ from datetime import date
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
+from cloudify_pipeline.accounting.documents import carries
 from cloudify_pipeline.accounting.parties import Candidates, LedgerRecord, Lookup
 from cloudify_pipeline.ledgers.economic import filters, wire
 from cloudify_pipeline.ledgers.economic.client import PAGE, EconomicClient
@@ -112,7 +113,8 @@ def carried(reference: str, keys: Mapping[str, Any]) -> list[str]:
     """
     reference = reference.strip()
     cuts = [index for index, char in enumerate(reference) if index and not char.isalnum()]
-    return [prefix for prefix in (*(reference[:cut] for cut in cuts), reference) if prefix in keys]
+    prefixes = (*(reference[:cut] for cut in cuts), reference)
+    return [prefix for prefix in prefixes if prefix in keys and carries(reference, prefix)]
 
 
 async def _settled(client: EconomicClient, documents: list[LedgerDocument]) -> list[LedgerDocument]:

@@ -74,6 +74,7 @@ def document_record(kind: StoredKind, raw: Mapping[str, Any]) -> LedgerDocument:
         date=datetime.date.fromisoformat(raw["date"]) if raw.get("date") else None,
         # A booked invoice's orderNumber was seen to be the number its draft had (§6.6).
         draft_number=raw.get("orderNumber") if kind == "booked_invoice" else None,
+        vat_zone=at(raw, "recipient.vatZone.vatZoneNumber"),
     )
 
 

@@ -50,6 +50,8 @@ _RESOURCES = (
     _Resource("coupons", "coupon", "coupon"),
     _Resource("invoices", "invoice", "invoice", writable=True),
     _Resource("invoice_payments", "invoice_payment", "invoice"),
+    _Resource("credit_notes", "credit_note", "credit_note"),
+    _Resource("refunds", "refund", "charge"),
     _Resource("charges", "charge", "charge", writable=True),
     _Resource("payment_intents", "payment_intent", "payment_intent"),
     _Resource("events", "event", "event"),
@@ -58,11 +60,9 @@ _RESOURCES = (
 _CLOSED = (
     "balance",
     "balance_transactions",
-    "credit_notes",
     "disputes",
     "invoiceitems",
     "payouts",
-    "refunds",
     "subscriptions",
     "transfers",
 )
@@ -79,7 +79,8 @@ def create_app(
         routes.append(Route(f"/v1/{resource.path}", server.of(resource, server.list_), methods=methods))
         routes.append(Route(f"/v1/{resource.path}/{{id}}", server.of(resource, server.one), methods=methods))
     by_name = {resource.path: resource for resource in _RESOURCES}
-    routes.append(Route("/v1/invoices/{id}/lines", server.of(by_name["invoices"], server.lines), methods=["GET", "POST"]))
+    for name in ("invoices", "credit_notes"):
+        routes.append(Route(f"/v1/{name}/{{id}}/lines", server.of(by_name[name], server.lines), methods=["GET", "POST"]))
     routes.append(Route("/v1/customers/{id}/tax_ids", server.of(by_name["customers"], server.tax_ids), methods=["GET", "POST"]))
     routes.append(Route("/{rest:path}", server.elsewhere, methods=["GET", "POST", "DELETE", "PUT", "PATCH"]))
     app = GZipMiddleware(Starlette(routes=routes), minimum_size=500, compresslevel=2)
@@ -152,10 +153,10 @@ class _Server:
         return self._expanded(render.shown(obj), given, "expand")
 
     async def lines(self, resource: _Resource, request: Request) -> Json:
-        """All lines of an invoice, page by page, in the order of the invoice."""
+        """All lines of an invoice or credit note, page by page, in its own order."""
         given = params.parse(request.url.query)
-        invoice = self._existing(resource.kind, request.path_params["id"])
-        rows, more = listing.slice_of(invoice["lines"]["data"], given)
+        whole = self._existing(resource.kind, request.path_params["id"])
+        rows, more = listing.slice_of(whole["lines"]["data"], given)
         return self._expanded(render.as_list(rows, request.url.path, has_more=more), given)
 
     async def tax_ids(self, resource: _Resource, request: Request) -> Json:

@@ -138,6 +138,6 @@ def _before(old_value: Any, new_value: Any) -> Any:
 
 
 def _with_ten_lines(obj: Json) -> Json:
-    if obj.get("object") != "invoice" or len(obj["lines"]["data"]) <= 10:
+    if obj.get("object") not in {"invoice", "credit_note"} or "lines" not in obj or len(obj["lines"]["data"]) <= 10:
         return obj
     return {**obj, "lines": {**obj["lines"], "data": obj["lines"]["data"][:10], "has_more": True}}

@@ -90,6 +90,8 @@ FILTERS: dict[str, dict[str, Filter]] = {
         "subscription": _field("parent.subscription_details.subscription"),
     },
     "invoice_payment": {**_CREATED, "invoice": _column("parent"), "status": _column("status"), "payment": _payment},
+    "credit_note": {**_CREATED, "customer": _column("customer"), "invoice": _column("parent")},
+    "refund": {**_CREATED, "charge": _column("parent"), "payment_intent": _column("intent")},
     "charge": {
         **_CREATED,
         "customer": _column("customer"),

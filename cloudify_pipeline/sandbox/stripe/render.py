@@ -32,8 +32,8 @@ def as_list(items: Sequence[Json], url: str, *, has_more: bool) -> Json:
 
 
 def shown(obj: Json) -> Json:
-    """An object as retrieve and list show it: an invoice carries only its first ten lines."""
-    if obj["object"] != "invoice" or len(obj["lines"]["data"]) <= _EMBEDDED_LINES:
+    """An object as retrieve and list show it: an invoice or credit note carries only its first ten lines."""
+    if obj["object"] not in {"invoice", "credit_note"} or len(obj["lines"]["data"]) <= _EMBEDDED_LINES:
         return obj
     return {**obj, "lines": {**obj["lines"], "data": obj["lines"]["data"][:_EMBEDDED_LINES], "has_more": True}}
 

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from cloudify_pipeline.sandbox.stripe import amounts, invoices, objects, payments
-from cloudify_pipeline.sandbox.stripe.catalogue import Catalogue, second
+from cloudify_pipeline.sandbox.stripe.catalogue import second
+from cloudify_pipeline.sandbox.stripe.correcting import Correcting
 from cloudify_pipeline.sandbox.stripe.invoices import Line
 from cloudify_pipeline.sandbox.stripe.objects import Json
 
@@ -20,6 +21,7 @@ ALL_RIGHTS = frozenset(
         "charge_read",
         "charge_write",
         "coupon_read",
+        "credit_note_read",
         "customer_read",
         "customer_write",
         "event_read",
@@ -34,7 +36,7 @@ ALL_RIGHTS = frozenset(
 """What a restricted key can be given here: all that is needed to read invoices and to write their metadata."""
 
 
-class StripeStore(Catalogue):
+class StripeStore(Correcting):
     """The state of the account; every step emits its events. Ids in, ids out; instants are aware datetimes.
 
     `secret_key` may do all that the server knows, `restricted_key` what `rights` holds.

@@ -37,7 +37,14 @@ CREATE TABLE IF NOT EXISTS replies (
 """
 _BASE62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 # What an object belongs to: the one filter of its list that has to be fast beside `created`, `customer` and `status`.
-_PARENT = {"invoice_payment": "invoice", "price": "product", "tax_id": "customer", "event": "type"}
+_PARENT = {
+    "invoice_payment": "invoice",
+    "credit_note": "invoice",
+    "refund": "charge",
+    "price": "product",
+    "tax_id": "customer",
+    "event": "type",
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,101 @@
+"""What Stripe has that takes posted documents back, in the order in which it does: nothing is read but ids and amounts."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from cloudify_pipeline.accounting.money import to_minor
+from cloudify_pipeline.control.opened import OpenConnection
+from cloudify_pipeline.posting.log.standing import posted_amounts
+from cloudify_pipeline.posting.log.store import Identity
+from cloudify_pipeline.staging.corrections import StagedNote, StagedRefund
+
+ClosedState = Literal["void", "uncollectible"]
+ENDINGS: tuple[ClosedState, ...] = ("uncollectible", "void")
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """One thing that takes a document back. `minor` is how much, None for all that is left (minor units).
+
+    `status` is Stripe's own word; `posted`: it is a document, or is to become one; `before` what was taken off before it.
+    """
+
+    id: str
+    original: str
+    kind: Literal["credit_note", "refund", "void", "uncollectible"]
+    status: str
+    content_hash: str
+    minor: int | None
+    posted: bool
+    before: int = 0
+    only_notes: bool = True
+    """Whether all that was taken off before it was taken off by credit notes, whose VAT is known."""
+
+
+def claims(opened: OpenConnection, standing: Mapping[str, Identity]) -> list[Claim]:
+    """Every claim on a document, those on the same one in the order in which they count."""
+    staged = opened.staging
+    with staged.reading():
+        notes, refunds, closed = staged.credit_notes(), staged.refunds(), staged.closed_invoices()
+    named: list[Claim] = [*_notes(opened, notes, standing), *_refunds(opened, notes, refunds, standing)]
+    named += _closed(opened, closed, standing)
+    # What stands counts first: what is new may take off no more than the rest.
+    return list(_in_order(sorted(named, key=lambda one: one.id not in standing)))
+
+
+def _notes(opened: OpenConnection, notes: Iterable[StagedNote], standing: Mapping[str, Identity]) -> Iterable[Claim]:
+    wanted = opened.settings.invoices.credit_notes
+    for note in notes:
+        # What stands in the ledger counts, whatever has become of it in Stripe.
+        posted = note.id in standing or (wanted and note.status == "issued")
+        yield Claim(note.id, note.invoice, "credit_note", note.status, note.content_hash, note.amount_minor, posted)
+
+
+def _refunds(
+    opened: OpenConnection, notes: Iterable[StagedNote], refunds: Iterable[StagedRefund], standing: Mapping[str, Identity]
+) -> Iterable[Claim]:
+    """Refunds as far as no credit note says what they are for."""
+    of_notes: dict[str, int] = {}
+    for note in notes:
+        for refund, minor in note.refunds.items():
+            of_notes[refund] = of_notes.get(refund, 0) + (minor if note.status == "issued" else 0)
+    wanted = opened.settings.invoices.corrections.refunds == "credit"
+    for one in refunds:
+        original, minor = one.invoice or one.charge, one.amount_minor - of_notes.get(one.id, 0)
+        if original is not None and (minor > 0 or one.id in standing):
+            posted = one.id in standing or (wanted and one.status == "succeeded")
+            yield Claim(one.id, original, "refund", one.status, one.content_hash, minor, posted)
+
+
+def _closed(opened: OpenConnection, closed: Mapping[str, tuple[str, str]], standing: Mapping[str, Identity]) -> Iterable[Claim]:
+    """Booked invoices that are void or uncollectible now, and those that were and are not any more."""
+    settings = opened.settings.invoices.corrections
+    wanted: Mapping[str, bool] = {"void": settings.voided == "credit", "uncollectible": settings.uncollectible == "credit"}
+    of_old = [one for one in standing if one.endswith((":void", ":uncollectible"))]
+    hashes = opened.staging.content_hashes("invoice", [one.partition(":")[0] for one in of_old]) if of_old else {}
+    amounts = posted_amounts(opened.log, opened.name, of_old) if of_old else {}
+    for state in ENDINGS:
+        for invoice_id, (status, digest) in closed.items():
+            booked = invoice_id in standing and standing[invoice_id].ledger_kind == "booked_invoice"
+            if status == state and booked and wanted[state] and f"{invoice_id}:{state}" not in standing:
+                yield Claim(f"{invoice_id}:{state}", invoice_id, state, status, digest, None, posted=True)
+        for one in of_old:
+            invoice_id, _, ending = one.partition(":")
+            if ending == state:
+                status = closed.get(invoice_id, ("neither", ""))[0]
+                total, currency = amounts.get(one, (None, None))
+                minor = None if total is None or currency is None else to_minor(-total, currency)
+                yield Claim(one, invoice_id, state, status, hashes.get(invoice_id, ""), minor, posted=True)
+
+
+def _in_order(named: Iterable[Claim]) -> Iterable[Claim]:
+    taken: dict[str, int] = {}
+    others: set[str] = set()
+    for one in named:
+        before, only_notes = taken.get(one.original, 0), one.original not in others
+        yield Claim(one.id, one.original, one.kind, one.status, one.content_hash, one.minor, one.posted, before, only_notes)
+        if one.posted and one.minor is not None:
+            taken[one.original] = before + one.minor
+        if one.posted and one.kind != "credit_note":
+            others.add(one.original)

@@ -1,0 +1,296 @@
+"""Which corrections of posted documents are due: credit notes, refunds, voided and written-off invoices, each as a document.
+
+A correction follows the document it takes back: it is planned when that stands in the ledger, or is posted in the same run.
+"""
+
+import asyncio
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from cloudify_pipeline.accounting.documents import CustomerRef, DocumentKind
+from cloudify_pipeline.accounting.money import format_money, from_minor
+from cloudify_pipeline.control.claims import Claim, claims
+from cloudify_pipeline.control.joined import joined_records, staged_objects
+from cloudify_pipeline.control.opened import OpenConnection
+from cloudify_pipeline.errors import Problem
+from cloudify_pipeline.ledgers.port import Ledger, LedgerDocument
+from cloudify_pipeline.planning.corrections import (
+    Correction,
+    Original,
+    credit_note,
+    named_original,
+    note_tax,
+    over_credited,
+)
+from cloudify_pipeline.planning.plans import Evidence, Hold, PlannedDocument, Skip, Subject
+from cloudify_pipeline.planning.records import ChargeRecord, InvoiceRecord, Raw, Record, id_of, instant, search_terms
+from cloudify_pipeline.planning.reversals import Part, reversal
+from cloudify_pipeline.planning.rules import DueDocument, due
+from cloudify_pipeline.posting.endings import SETTLED
+from cloudify_pipeline.posting.log.store import Identity
+from cloudify_pipeline.posting.standing import PREFIX, named
+
+DocumentPlan = PlannedDocument | Hold | Skip
+_NOT_YET = frozenset({"S-NOT-DUE", "S-NEVER-SENT", "E-LIMIT"})
+_COUNTED = {"in_": "credit_note"}
+_INSTANTS = {"void": "voided_at", "uncollectible": "marked_uncollectible_at"}
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """A correction that may be due, the record it takes back, and what the rules say of that."""
+
+    correction: Correction
+    original: Record
+    decision: DueDocument | Skip
+    claim: Claim
+
+
+@dataclass(slots=True)
+class Corrections:
+    """The corrections of one planning run."""
+
+    opened: OpenConnection
+    pending: list[Pending] = field(default_factory=list)
+    undone: dict[str, Hold | Skip] = field(default_factory=dict)
+    """Those of which nothing more need be asked."""
+    settled: int = 0
+    _claims: Sequence[Claim] = ()
+    _explained: dict[str, int] = field(default_factory=dict)
+    _standing: Mapping[str, Identity] = field(default_factory=dict)
+    _originals: dict[str, LedgerDocument | Problem] = field(default_factory=dict)
+
+    def explained(self, original_id: str) -> int:
+        """What documents of their own take off an invoice (its credit notes) or a payment (its refunds); minor units."""
+        return self._explained.get(original_id, 0)
+
+    def credited_states(self, standing: Identity) -> Collection[str]:
+        """The states of a standing invoice that a document of its own answers: a draft is a person's to delete."""
+        if standing.ledger_kind != "booked_invoice":
+            return ()
+        settings = self.opened.settings.invoices.corrections
+        stands = {state for state in ("void", "uncollectible") if f"{standing.stripe_id}:{state}" in self._standing}
+        wanted = {"void": settings.voided == "credit", "uncollectible": settings.uncollectible == "credit"}
+        return stands | {state for state, credit in wanted.items() if credit}
+
+    def collect(self, wanted: set[str] | None) -> None:
+        """Look at everything that takes a document back; at `wanted` alone, and what takes that back, when they are named."""
+        log, name = self.opened.log, self.opened.name
+        states = log.states(name)
+        self._standing = log.identities(name, "document")
+        self._claims = claims(self.opened, self._standing)
+        todo = []
+        for one in self._claims:
+            # Stripe counts credit notes on the invoice, and refunds on the payment.
+            if one.posted and one.status in {"issued", "succeeded"} and one.kind == _COUNTED.get(one.original[:3], "refund"):
+                self._explained[one.original] = self._explained.get(one.original, 0) + (one.minor or 0)
+            stands = self._standing.get(one.id)
+            done = stands is not None and states.get(one.id, ("",))[0] in SETTLED and stands.source_hash == one.content_hash
+            if wanted is None and done:
+                self.settled += 1
+            elif wanted is None or not wanted.isdisjoint({one.id, one.original}):
+                todo.append(one)
+        if todo:
+            self._look(todo)
+
+    def _look(self, todo: Sequence[Claim]) -> None:
+        staged = staged_objects(self.opened.staging, [one.id for one in todo])
+        wanted = list(dict.fromkeys(one.original for one in todo))
+        originals = {record.stripe_id: record for record in joined_records(self.opened.staging, wanted)}
+        for one in todo:
+            raw, original = staged.get(one.id, {}), originals.get(one.original)
+            found = self._found(one, raw, original)
+            if isinstance(found, Problem):
+                held = Hold(one.id, found, (), _subject(one, raw, original), one.content_hash)
+                self.undone[one.id] = held
+            elif isinstance(found, Skip):
+                self.undone[one.id] = replace(found, subject=_subject(one, raw, original), source_hash=one.content_hash)
+            elif found is not None and original is not None:
+                self.pending.append(Pending(found, original, due(original, self.opened.settings), one))
+
+    def _found(self, one: Claim, raw: Raw, original: Record | None) -> Correction | Problem | Skip | None:
+        """What a claim comes to; None for one that nothing is said of."""
+        if one.kind == "credit_note":
+            return self._credit_note(one, raw, original)
+        if original is None:
+            return None
+        if one.kind == "refund":
+            return self._refund(one, raw, original) if self._concerns(one) else None
+        return self._closed(one, original)
+
+    def _credit_note(self, one: Claim, note: Raw, original: Record | None) -> Correction | Problem | Skip:
+        stands = self._standing.get(one.id)
+        if one.status != "issued" and stands is not None:
+            return _voided(f"the credit note is {one.status}", one.status, stands)
+        if one.status != "issued":
+            return Skip(one.id, "S-VOID", f"the credit note is {one.status}")
+        if not one.posted:
+            return Skip(one.id, "S-CREDITS-OFF", "invoices.credit_notes is false")
+        if not isinstance(original, InvoiceRecord):
+            return Skip(one.id, "S-NO-ORIGINAL", f"its invoice {one.original} is not staged")
+        return credit_note(note, original) if one.minor else Skip(one.id, "S-ZERO", "the total is zero")
+
+    def _concerns(self, one: Claim) -> bool:
+        """Whether a refund is looked at by itself; one of a payment that is not credited is told by the payment's own hold."""
+        if one.id in self._standing:
+            return True
+        if one.status != "succeeded":
+            return False
+        return one.posted or (one.original in self._standing and one.original.startswith("in_"))
+
+    def _refund(self, one: Claim, refund: Raw, original: Record) -> Correction | Problem:
+        stands, at = self._standing.get(one.id), instant(refund.get("created")) or self.opened.clock()
+        if one.status != "succeeded" and stands is not None:
+            return _voided(f"the refund is {one.status}", one.status, stands)
+        if not one.posted:
+            amount = format_money(from_minor(one.minor or 0, original.currency), original.currency)
+            message = f"{amount} of {named_original(original)} was refunded in Stripe without a credit note"
+            return Problem("E-CREDITED", message, found=amount)
+        return reversal(one.id, original, Part(one.minor or 0, one.before), at, f"Refund {one.id} of")
+
+    def _closed(self, one: Claim, original: Record) -> Correction | Problem | Skip:
+        if not isinstance(original, InvoiceRecord):
+            return Skip(one.id, "S-NO-ORIGINAL", f"{one.original} is no invoice")
+        stands = self._standing.get(one.id)
+        if stands is not None and one.status not in {one.kind, "void"}:
+            status = original.invoice.get("status")
+            message = f"the invoice is {status} again in Stripe, and {_words(stands)} took it back as {one.kind}"
+            return Problem("E-CHANGED", message, field="status", found=str(status))
+        minor = original.total_minor - one.before if one.minor is None else one.minor
+        if minor <= 0:
+            return Skip(one.id, "S-ZERO", "everything is taken back already")
+        moments = original.invoice.get("status_transitions") or {}
+        at = instant(moments.get(_INSTANTS[one.kind])) or self.opened.clock()
+        part = Part(minor, one.before, self._vat_before(one) if one.before and one.only_notes else None)
+        return reversal(one.id, original, part, at, f"Reversal of {one.kind}")
+
+    def _vat_before(self, closed: Claim) -> int:
+        ids = [one.id for one in self._claims if one.original == closed.original and one.kind == "credit_note" and one.posted]
+        return sum(note_tax(note) for note in self.opened.staging.objects("credit_note", ids).values())
+
+    async def find_originals(self, ledger: Ledger) -> None:
+        """Read the documents in the ledger that are taken back; GET only."""
+        wanted = dict.fromkeys(one.original.stripe_id for one in self.pending)
+        ids = [original_id for original_id in wanted if original_id in self._standing]
+        found = await asyncio.gather(*(self._original(ledger, self._standing[one]) for one in ids))
+        self._originals = dict(zip(ids, found, strict=True))
+
+    async def _original(self, ledger: Ledger, standing: Identity) -> LedgerDocument | Problem:
+        stored = await ledger.document(standing.ledger_kind or "draft_invoice", standing.number)
+        if stored is not None:
+            return stored
+        key = f"{PREFIX}{standing.stripe_id}"
+        hits = (await ledger.documents([key])).get(key, ())
+        if len(hits) == 1:
+            return hits[0]
+        return Problem("E-GONE", f"{_words(standing)}, which it corrects, is no longer in the ledger")
+
+    def due(self, documents: Mapping[str, DocumentPlan], room: int) -> list[tuple[Pending, DueDocument, Original]]:
+        """What is to be planned: each with its rule and the document it takes back. `documents` are this run's plans.
+
+        `room` is how many new documents the run may still post. What is not planned is found in :attr:`undone`.
+        """
+        ready: list[tuple[Pending, DueDocument, Original]] = []
+        for one in self.pending:
+            stripe_id = one.correction.stripe_id
+            new = stripe_id not in self._standing
+            found = self._ready(one, documents)
+            if found is None:
+                continue
+            if not isinstance(found, Hold | Skip) and new and room <= 0:
+                limit = self.opened.settings.limits.max_documents_per_run
+                reason = f"one run posts {limit} documents (limits.max_documents_per_run); this one follows in a later run"
+                found = Skip(stripe_id, "E-LIMIT", reason)
+            if isinstance(found, Hold | Skip):
+                self.undone[stripe_id] = replace(found, subject=subject_of(one), source_hash=one.claim.content_hash)
+                continue
+            room -= new
+            ready.append((one, *found))
+        return ready
+
+    def _ready(self, one: Pending, documents: Mapping[str, DocumentPlan]) -> tuple[DueDocument, Original] | Hold | Skip | None:
+        correction, original_id, stripe_id = one.correction, one.original.stripe_id, one.correction.stripe_id
+        stored, plan = self._originals.get(original_id), documents.get(original_id)
+        if isinstance(stored, Problem):
+            return Hold(stripe_id, stored)
+        if stored is not None:
+            original = _stored(one, stored)
+            stands_as = stored.kind
+            kind: DocumentKind = one.decision.kind if isinstance(one.decision, DueDocument) else stored.kind
+        elif isinstance(plan, PlannedDocument):
+            document = plan.document
+            original = Original(original_id, f"the document of {original_id}", document.vat_zone, document.customer)
+            kind = stands_as = document.kind
+        else:
+            return _without(one, plan)
+        over = over_credited(one.claim.before, correction, one.original)
+        if over is not None or isinstance(original, Problem):
+            return Hold(stripe_id, over or original)  # type: ignore[arg-type]
+        whole = one.claim.before + correction.minor == one.original.total_minor
+        if kind == stands_as == "draft_invoice" and whole and stripe_id not in self._standing:
+            message = f"it takes back all of {original.words}, which is a draft: delete the draft, and there is nothing to credit"
+            return Hold(stripe_id, Problem("E-CREDITED", message))
+        trigger = one.decision.trigger if isinstance(one.decision, DueDocument) else "finalized"
+        rule = f"corrects {original_id} → {kind}"
+        evidence = Evidence("rule", "due", rule, {"corrects": original_id, "total": str(correction.record.total)})
+        return DueDocument(kind, rule, correction.at, trigger, (evidence,)), original
+
+
+def _without(one: Pending, plan: DocumentPlan | None) -> Hold | Skip | None:
+    """Why a correction waits, or is not due at all: what it corrects is not in the ledger. Of a refund, nothing is said then."""
+    stripe_id, original_id = one.correction.stripe_id, one.original.stripe_id
+    skip = plan if isinstance(plan, Skip) else one.decision
+    if one.claim.kind == "refund" and isinstance(skip, Skip):
+        return None
+    if isinstance(plan, Hold):
+        message = f"{original_id}, which it corrects, is held: {plan.problem.message}"
+        return Hold(stripe_id, Problem("E-DEPENDENCY", message, found=original_id))
+    if not isinstance(skip, Skip):
+        message = f"{original_id}, which it corrects, is not in the ledger yet"
+        return Hold(stripe_id, Problem("E-DEPENDENCY", message, found=original_id))
+    if skip.code in _NOT_YET:
+        return Skip(stripe_id, "S-NOT-DUE", f"its invoice {original_id} is not due yet: {skip.reason}")
+    return Skip(stripe_id, "S-NO-ORIGINAL", f"its invoice {original_id} is not posted: {skip.reason}")
+
+
+def _voided(what: str, status: str, standing: Identity) -> Problem:
+    return Problem("E-VOIDED", f"{what} in Stripe and stands in the ledger as {_words(standing)}", found=status)
+
+
+def _stored(one: Pending, stored: LedgerDocument) -> Original | Problem:
+    if stored.vat_zone is None or stored.customer is None:
+        return Problem("E-VAT-ZONE", f"the ledger does not tell the VAT zone and customer of {named(stored)}, which it corrects")
+    raw = one.original.charge if isinstance(one.original, ChargeRecord) else one.original.invoice
+    return Original(
+        one.original.stripe_id, named(stored), stored.vat_zone, CustomerRef(stored.customer, id_of(raw.get("customer")))
+    )
+
+
+def terms_of(one: Pending) -> tuple[str, ...]:
+    """What a correction is found by beside its own id and number: what it takes back, and what that is found by."""
+    return _terms(one.original.stripe_id, one.original.number, *search_terms(one.correction.record))
+
+
+def subject_of(one: Pending) -> Subject:
+    """What a correction is about, in words and Stripe's own amount, which is negative."""
+    record = one.correction.record
+    source = record.as_invoice() if isinstance(record, ChargeRecord) else record.invoice
+    name = source.get("customer_name") or (record.customer or {}).get("name") or source.get("customer_email")
+    return Subject(record.number, name, record.total, record.currency, terms_of(one))
+
+
+def _subject(one: Claim, raw: Raw, original: Record | None) -> Subject:
+    """As :func:`subject_of`, of one that has not been made a record."""
+    currency = str(raw.get("currency") or (original.currency if original else "")).upper()
+    number = raw.get("number") or (original.number if original else None)
+    name = (original.customer or {}).get("name") if original else None
+    total = -from_minor(one.minor or 0, currency) if currency else from_minor(0, "DKK")
+    return Subject(number, name, total, currency, _terms(one.original, id_of(raw.get("customer"))))
+
+
+def _terms(*found: str | None) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(one for one in found if one))
+
+
+def _words(standing: Identity) -> str:
+    return f"{(standing.ledger_kind or 'document').replace('_', ' ')} {standing.number}"

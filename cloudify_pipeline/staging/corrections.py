@@ -1,0 +1,82 @@
+"""What in staging takes sales back: credit notes, refunds, and invoices that were voided or written off; without their bodies."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+import duckdb
+
+from cloudify_pipeline.staging.heads import source_hash
+
+Connection = duckdb.DuckDBPyConnection
+
+
+@dataclass(frozen=True, slots=True)
+class StagedNote:
+    """A credit note: which invoice it corrects, and by how much (minor units). `refunds`: how much of each belongs to it."""
+
+    id: str
+    content_hash: str
+    invoice: str
+    status: str
+    amount_minor: int
+    created: datetime
+    refunds: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class StagedRefund:
+    """A refund: of which payment, and which invoice that pays, if any (minor units)."""
+
+    id: str
+    content_hash: str
+    charge: str | None
+    invoice: str | None
+    status: str
+    amount_minor: int
+    created: datetime
+
+
+def credit_notes(connection: Connection) -> list[StagedNote]:
+    """Every staged credit note of an invoice, oldest first."""
+    rows = connection.execute("""
+        SELECT id, content_hash, invoice, CASE WHEN deleted THEN 'deleted' ELSE status END, amount_minor, created, refunds
+        FROM credit_notes WHERE invoice IS NOT NULL ORDER BY created, id""").fetchall()
+    return [
+        StagedNote(stripe_id, source_hash(digest), invoice, status, int(minor or 0), _utc(at), _refunds(refunds))
+        for stripe_id, digest, invoice, status, minor, at, refunds in rows
+    ]
+
+
+def refunds(connection: Connection) -> list[StagedRefund]:
+    """Every staged refund, oldest first."""
+    rows = connection.execute("""
+        WITH by_charge AS (
+            SELECT charge, min(invoice) AS invoice FROM invoice_payments WHERE charge IS NOT NULL GROUP BY charge),
+        by_intent AS (
+            SELECT payment_intent, min(invoice) AS invoice FROM invoice_payments WHERE payment_intent IS NOT NULL
+            GROUP BY payment_intent)
+        SELECT r.id, r.content_hash, r.charge, coalesce(by_charge.invoice, by_intent.invoice), r.status, r.amount_minor, r.created
+        FROM refunds r LEFT JOIN by_charge ON by_charge.charge = r.charge
+        LEFT JOIN by_intent ON by_intent.payment_intent = r.payment_intent
+        WHERE NOT r.deleted ORDER BY r.created, r.id""").fetchall()
+    return [
+        StagedRefund(stripe_id, digest, charge, invoice, status or "", int(minor or 0), _utc(at))
+        for stripe_id, digest, charge, invoice, status, minor, at in rows
+    ]
+
+
+def closed_invoices(connection: Connection) -> dict[str, tuple[str, str]]:
+    """Invoices that are void or uncollectible: id → (status, content hash)."""
+    rows = connection.execute("""
+        SELECT id, status, content_hash FROM invoices WHERE status IN ('void', 'uncollectible') AND NOT deleted""").fetchall()
+    return {str(stripe_id): (str(status), source_hash(str(digest))) for stripe_id, status, digest in rows}
+
+
+def _refunds(text: str | None) -> dict[str, int]:
+    parts = (part.partition("=") for part in (text or "").split())
+    return {refund: int(minor) for refund, _, minor in parts if minor.isdigit()}
+
+
+def _utc(at: datetime) -> datetime:
+    return at.replace(tzinfo=UTC)
