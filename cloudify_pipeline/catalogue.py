@@ -116,6 +116,8 @@ _ENTRIES = (
     Entry("S-ZERO", "The invoice has no lines or its lines are all zero.", "Nothing to do."),
     Entry("S-VOID", "The invoice was voided or deleted before it was posted.", "Nothing to do."),
     Entry("S-HAS-INVOICE", "The charge belongs to an invoice, which is posted itself.", "Nothing to do."),
+    Entry("S-HAS-CREDIT-NOTE", "The refund belongs to a credit note, which is posted itself.", "Nothing to do."),
+    Entry("S-REFUND-FAILED", "The refund did not succeed.", "Nothing to do: the sale stands as it was."),
     Entry("S-CHARGE-FAILED", "The charge did not succeed.", "Nothing to do."),
     Entry("S-NO-ORIGINAL", "The invoice that it corrects was never posted.", "Nothing to do: what is not in the ledger needs no correction there."),
     Entry("S-CREDITS-OFF", "Credit notes are left out by the settings.", "Nothing to do, or set invoices.credit_notes: true."),

@@ -99,6 +99,8 @@ DANISH: dict[str, tuple[str, str]] = {
     "S-ZERO": ("Fakturaen har ingen linjer, eller alle linjer er nul.", "Du behøver ikke gøre noget."),
     "S-VOID": ("Fakturaen blev annulleret eller slettet, før den blev overført.", "Du behøver ikke gøre noget."),
     "S-HAS-INVOICE": ("Betalingen hører til en faktura, som selv bliver overført.", "Du behøver ikke gøre noget."),
+    "S-HAS-CREDIT-NOTE": ("Tilbagebetalingen hører til en kreditnota, som selv bliver overført.", "Du behøver ikke gøre noget."),
+    "S-REFUND-FAILED": ("Tilbagebetalingen blev ikke gennemført.", "Du behøver ikke gøre noget: salget står ved magt."),
     "S-CHARGE-FAILED": ("Betalingen blev ikke gennemført.", "Du behøver ikke gøre noget."),
     "S-CHARGES-OFF": ("Betalinger uden faktura er valgt fra i indstillingerne.", "Du behøver ikke gøre noget, eller indstil invoices.include_charges: true."),
     "S-ACCEPTED": ("En person har taget stilling til denne post.", "Du behøver ikke gøre noget."),
