@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from cloudify_pipeline.accounting.documents import CustomerRef, DocumentKind
 from cloudify_pipeline.accounting.money import format_money, from_minor
 from cloudify_pipeline.control.claims import RETURNED, UNDONE, Claim, claims
+from cloudify_pipeline.control.corrections_due import INSTANTS
 from cloudify_pipeline.control.joined import joined_records, staged_objects
 from cloudify_pipeline.control.opened import OpenConnection
 from cloudify_pipeline.errors import Problem
@@ -34,7 +35,6 @@ DocumentPlan = PlannedDocument | Hold | Skip
 _NOT_YET = frozenset({"S-NOT-DUE", "S-NEVER-SENT", "E-LIMIT"})
 WAITING = frozenset({"planned", "held", "failed"})
 _COUNTED = {"in_": "credit_note"}
-_INSTANTS = {"void": "voided_at", "uncollectible": "marked_uncollectible_at"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,7 +204,7 @@ class Corrections:
         if minor <= 0:
             return Skip(one.id, "S-ZERO", "everything is taken back already")
         moments = original.invoice.get("status_transitions") or {}
-        at = instant(moments.get(_INSTANTS[one.kind])) or self.opened.clock()
+        at = instant(moments.get(INSTANTS[one.kind])) or self.opened.clock()
         part = Part(minor, one.before, self._vat_before(one) if one.before and one.only_notes else None)
         return reversal(one.id, original, part, at, one.kind)
 

@@ -118,8 +118,8 @@ class Stripe:
             for refund, minor in one["for"].items():
                 explained[refund] = explained.get(refund, 0) + minor
         refunds = [one for one in self.given_back.values() if one["status"] == "succeeded"]
-        alone = sum(max(0, one["amount"] - explained.get(one["id"], 0)) for one in refunds)
-        return sum(one["total"] for one in self.notes.values()) + alone
+        alone = sum(max(0, int(one["amount"]) - explained.get(one["id"], 0)) for one in refunds)
+        return sum(int(one["total"]) for one in self.notes.values()) + alone
 
 
 class Books:
