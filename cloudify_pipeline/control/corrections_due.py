@@ -46,8 +46,8 @@ def _refunds(staging: Staging, settings: ConnectionSettings, but: Collection[str
     """One of a payment that is left to a person is told by the payment's own hold."""
     explained: dict[str, int] = {}
     for note in staging.credit_notes():
-        for refund, minor in note.refunds.items():
-            explained[refund] = explained.get(refund, 0) + (minor if note.status == "issued" else 0)
+        for refund_id, minor in note.refunds.items():
+            explained[refund_id] = explained.get(refund_id, 0) + (minor if note.status == "issued" else 0)
     credited = settings.invoices.corrections.refunds == "credit"
     for refund in staging.refunds():
         original = refund.invoice or refund.charge
