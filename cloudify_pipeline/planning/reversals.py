@@ -15,7 +15,7 @@ from cloudify_pipeline.errors import Problem
 from cloudify_pipeline.planning.correction_words import Why, naming
 from cloudify_pipeline.planning.corrections import Correction, dated, named_original, negative, negative_shipping, with_all_of
 from cloudify_pipeline.planning.records import ChargeRecord, InvoiceRecord, Raw, Record, id_of
-from cloudify_pipeline.planning.stripe_amounts import stripe_rate, sum_of
+from cloudify_pipeline.planning.stripe_amounts import credits_of, stripe_rate, sum_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,12 +67,13 @@ def _whole(stripe_id: str, original: InvoiceRecord, at: datetime) -> InvoiceReco
             "amount": -int(line.get("amount") or 0),
             "discount_amounts": [],
             "discounts": [],
+            "pretax_credit_amounts": [],
             "taxes": negative(line.get("taxes")),
         }
         for line in original.lines
     ]
-    for line, source in zip(lines, original.lines, strict=True):
-        line["amount"] += sum_of(source.get("discount_amounts"))
+    for line, source, credit in zip(lines, original.lines, credits_of(original), strict=True):
+        line["amount"] += sum_of(source.get("discount_amounts")) + credit
     return with_all_of(original, {
         **dated(original.invoice, at),
         "id": stripe_id,

@@ -106,6 +106,8 @@ def note(lines: list[dict[str, Any]], **more: Any) -> dict[str, Any]:
 
 
 TEN_OFF = [{"amount": 2_990, "discount": "di_1"}]
+GRANT = [{"amount": 30_000, "credit_balance_transaction": "cbtxn_1", "type": "credit_balance_transaction"}]
+GRANTED = line(100_000, id="il_1", unit=100_000, pretax_credit_amounts=GRANT, taxes=[tax(17_500, 70_000)])
 LESS_TEN = line(29_900, id="il_1", unit=29_900, discount_amounts=TEN_OFF, taxes=[tax(6_728, 26_910)])
 THOUSAND = [on_top(100_000, id="il_1")]
 CARRIAGE = {"amount_subtotal": 4_900, "amount_tax": 1_225, "amount_total": 6_125, "taxes": [tax(1_225, 4_900)]}
@@ -148,6 +150,13 @@ NOTES: dict[str, Note] = {
         [credited("il_1", 10_000, [tax(2_500, 10_000)])],
         {"shipping_cost": CARRIAGE},
         (["-100.00", "-49.00"], "-37.25", "-186.25"),
+    ),
+    "of a line with billing credits": (
+        [GRANTED],
+        {"total": 87_500},
+        [credited("il_1", 100_000, [tax(17_500, 70_000)], pretax_credit_amounts=GRANT)],
+        {"total": 87_500},
+        (["-700.00"], "-175.00", "-875.00"),
     ),
     "a line of its own": (
         THOUSAND,
@@ -221,6 +230,7 @@ REVERSALS: dict[str, tuple[Record, Why, Part, tuple[list[str], str, str] | str]]
     "voided": (record(THOUSAND), "void", Part(125_000), (["-1000.00"], "-250.00", "-1250.00")),
     "uncollectible": (record(THOUSAND), "uncollectible", Part(125_000), (["-1000.00"], "-250.00", "-1250.00")),
     "voided after a credit note": (record(THOUSAND), "void", Part(100_000, 25_000, 5_000), (["-800.00"], "-200.00", "-1000.00")),
+    "voided, billing credits": (record([GRANTED], total=87_500), "void", Part(87_500), (["-700.00"], "-175.00", "-875.00")),
     "voided, several rates": (record(MIXED), "void", Part(57_500), (["-100.00", "-450.00"], "-25.00", "-575.00")),
     "voided after a credit note, several rates": (record(MIXED), "void", Part(52_500, 5_000, 1_000), "E-CREDITED"),
     "voided, discounted": (
