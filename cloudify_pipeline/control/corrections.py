@@ -32,7 +32,7 @@ from cloudify_pipeline.posting.log.store import Identity
 from cloudify_pipeline.posting.standing import PREFIX, named
 
 DocumentPlan = PlannedDocument | Hold | Skip
-_NOT_YET = frozenset({"S-NOT-DUE", "S-NEVER-SENT", "E-LIMIT"})
+_NOT_YET = frozenset({"S-NOT-DUE", "S-NEVER-SENT"})
 WAITING = frozenset({"planned", "held", "failed"})
 _COUNTED = {"in_": "credit_note"}
 
@@ -61,6 +61,8 @@ class Corrections:
     _standing: Mapping[str, Identity] = field(default_factory=dict)
     _known: Collection[str] = ()
     """Ids that the log has an ending of."""
+    _told: dict[str, tuple[str, Hold]] = field(default_factory=dict)
+    """Refunds that are a person's, by id, if the invoice that they are of is posted in this run."""
     _originals: dict[str, LedgerDocument | Problem] = field(default_factory=dict)
 
     def explained(self, original_id: str) -> int:
@@ -118,7 +120,10 @@ class Corrections:
             found = self._found(one, raw, original)
             if isinstance(found, Problem):
                 held = Hold(one.id, found, (), _subject(one, raw, original), one.content_hash)
-                self.undone[one.id] = held
+                if one.kind == "refund" and not one.posted and one.original not in self._standing:
+                    self._told[one.id] = one.original, held
+                else:
+                    self.undone[one.id] = held
             elif isinstance(found, Skip):
                 self.undone[one.id] = replace(found, subject=_subject(one, raw, original), source_hash=one.content_hash)
             elif found is not None and original is not None:
@@ -157,7 +162,7 @@ class Corrections:
             return True
         if one.status != "succeeded" or not one.minor:
             return False
-        return one.posted or (one.original in self._standing and one.original.startswith("in_"))
+        return one.posted or one.original.startswith("in_")
 
     def _no_refund(self, one: Claim) -> Skip | None:
         """What became of a refund that was told of before, and is not one any more or is told by a credit note."""
@@ -234,6 +239,8 @@ class Corrections:
 
         `room` is how many new documents the run may still post. What is not planned is found in :attr:`undone`.
         """
+        posted = {i: hold for i, (invoice, hold) in self._told.items() if isinstance(documents.get(invoice), PlannedDocument)}
+        self.undone |= posted
         ready: list[tuple[Pending, DueDocument, Original]] = []
         for one in self.pending:
             stripe_id = one.correction.stripe_id
@@ -289,6 +296,8 @@ def _without(one: Pending, plan: DocumentPlan | None) -> Hold | Skip | None:
     """Why a correction waits, or is not due at all: what it corrects is not in the ledger. Of a refund, nothing is said then."""
     stripe_id, original_id = one.correction.stripe_id, one.original.stripe_id
     skip = plan if isinstance(plan, Skip) else one.decision
+    if isinstance(skip, Skip) and skip.code == "E-LIMIT":
+        return Skip(stripe_id, "E-LIMIT", skip.reason)
     if one.claim.kind == "refund" and isinstance(skip, Skip):
         return None
     if isinstance(plan, Hold):

@@ -11,8 +11,9 @@ from cloudify_pipeline.planning.records import instant
 from cloudify_pipeline.settings.models import ConnectionSettings
 from cloudify_pipeline.staging.store import Staging
 
-ENDED = frozenset({"planned", "held", "posting", "posted", "booked", "failed"})
-"""States of a document that is due: what corrects it is due as well."""
+IN_LEDGER = frozenset({"posting", "posted", "booked", "failed"})
+ENDED = IN_LEDGER | {"planned", "held"}
+"""States of a document that is due: what corrects it is due as well. A refund that is left to a person waits for the ledger."""
 INSTANTS = {"void": "voided_at", "uncollectible": "marked_uncollectible_at"}
 
 StateOf = Callable[[str], str | None]
@@ -31,8 +32,12 @@ def due_corrections(
     staging: Staging, settings: ConnectionSettings, state_of: StateOf, *, but: Collection[str] = ()
 ) -> list[DueCorrection]:
     """Those that are due, oldest first, leaving out `but`; `state_of` tells how an original ended, None where nobody knows."""
-    found = [*_notes(staging, settings, but), *_refunds(staging, settings, but), *_closed(staging, settings, state_of, but)]
-    due = (one for one in found if state_of(one.original) in ENDED)
+    refunds = ENDED if settings.invoices.corrections.refunds == "credit" else IN_LEDGER
+    due = [
+        *(one for one in _notes(staging, settings, but) if state_of(one.original) in ENDED),
+        *(one for one in _refunds(staging, settings, but) if state_of(one.original) in refunds),
+        *_closed(staging, settings, state_of, but),
+    ]
     return sorted(due, key=lambda one: (one.since, one.stripe_id))
 
 

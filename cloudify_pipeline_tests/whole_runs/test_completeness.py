@@ -134,3 +134,22 @@ def oldest(company: Company) -> str | None:
     found = freshness(opened).oldest_waiting
     opened.log.close()
     return None if found is None else found.stripe_id
+
+
+def test_a_refund_is_told_in_the_run_that_posts_its_invoice(company: Company) -> None:
+    company.configure(limits={"max_documents_per_run": 1})
+    buyer = company.customer()
+    refunds = {}
+    for _ in range(2):
+        invoice = company.pay(company.invoice(buyer))
+        (charge,) = (row["id"] for row in company.sandbox.stripe.rows("charge") if not row["amount_refunded"])
+        refunds[invoice] = company.sandbox.stripe.refund(charge, 2_500, at=company.now)
+    note = company.sandbox.stripe.create_credit_note(invoice, at=company.now, out_of_band=10_000)
+    company.now += timedelta(minutes=1)
+    codes = company.sync().codes()
+    (posted,) = (key.removeprefix("stripe:") for key in company.documents())
+    assert codes[refunds[posted]] == "E-CREDITED"
+    (other,) = refunds.keys() - {posted}
+    assert refunds[other] not in codes, "what is not in the ledger yet was not refunded there"
+    assert codes[note] == "E-LIMIT"
+    assert lost(company) == []
