@@ -94,9 +94,9 @@ _ENTRIES = (
     Entry("E-STRIPE-GONE", "The object no longer exists in Stripe.", "Look for it in Stripe: if it was deleted there, leave it; if not, see that the key belongs to the right account."),
     # Exactly once: what stands in the ledger already, and what came after
     Entry("E-DUP-HUMAN", "The ledger has a document of the same customer, amount and days that carries no key: somebody may have entered it by hand.", "Compare the two shown; cloudify accept links the one in the ledger, cloudify accept --post posts this one as well."),
-    Entry("E-VOIDED", "The invoice or credit note was voided in Stripe after it was posted.", "Delete the draft, or credit the booked invoice, in the ledger; then run cloudify accept."),
+    Entry("E-VOIDED", "The invoice or credit note was voided, or the refund failed, in Stripe after it was posted.", "Delete the draft, or reverse the booked document, in the ledger; then run cloudify accept."),
     Entry("E-UNCOLLECTIBLE", "The invoice was marked uncollectible in Stripe after it was posted.", "Write the loss off in the ledger; then run cloudify accept."),
-    Entry("E-CREDITED", "Credit notes or refunds in Stripe reduce a document that is posted already, and no document in the ledger explains them.", "Credit it in the ledger; then run cloudify accept."),
+    Entry("E-CREDITED", "Credit notes or refunds in Stripe reduce a document that is posted already, and no document in the ledger explains them.", "Credit it in the ledger, if nothing there does so yet; then run cloudify accept."),
     Entry("E-REF-OVER", "The corrections of an invoice take off more than it has.", "Compare the credit notes and refunds of the invoice in Stripe with those in the ledger; nothing was sent."),
     Entry("E-CHANGED", "The invoice changed in Stripe after it was booked, in something that a booked invoice cannot follow.", "Compare the amounts shown; credit the booked invoice in the ledger, then run cloudify accept."),
     Entry("E-KIND", "The rules now ask for another kind of document than the one that stands in the ledger.", "Delete the one in the ledger and run cloudify replay, or run cloudify accept to leave it as it is."),
