@@ -12,6 +12,7 @@ from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from cloudify_pipeline.posting.log import schema as t
 from cloudify_pipeline.posting.log.chain import write_pages
+from cloudify_pipeline.posting.log.retention import guard
 
 
 def open_engine(url: str) -> Engine:
@@ -32,11 +33,12 @@ def open_engine(url: str) -> Engine:
 
 
 def prepare(engine: Engine) -> int:
-    """Make what is missing of the tables; the version they are of."""
+    """Make what is missing of the tables and of their guard; the version they are of."""
     names = inspect(engine).get_table_names()
     with engine.begin() as db:
         if not t.metadata.tables.keys() <= set(names):
             t.metadata.create_all(db)
+        guard(db)
         found = db.scalar(select(func.max(t.versions.c.version)))
         if found is None or found < t.SCHEMA_VERSION:
             # Every change since version 1 is a new table, so an older log needs no more than the mark.
