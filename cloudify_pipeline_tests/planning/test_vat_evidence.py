@@ -14,7 +14,7 @@ from cloudify_pipeline.planning.vat import ZoneDecision, claims_to_prove, decide
 from cloudify_pipeline.planning.vat_evidence import prove
 from cloudify_pipeline_tests.planning.books import CHART, DOMESTIC, EU, record, settings
 
-NUMBER = "DE136695976"
+NUMBER, FRENCH = "DE136695976", "FR40303265045"
 SALE = date(2026, 11, 10)
 NOON = datetime(2026, 11, 10, 12, tzinfo=UTC)
 
@@ -41,6 +41,7 @@ def decided(sale: Any, **vat: Any) -> ZoneDecision | Problem:
 YES, NO = says("vies"), says("vies", valid=False)
 DOWN = "could not be reached (MS_UNAVAILABLE)"
 AGAIN = f"VIES {DOWN}; the next run asks again"
+OLD = "the evidence is from 2026-08-11, older than 90 days on 2026-11-10"
 UNVERIFIED = f"VAT number {NUMBER} is not verified by Stripe"
 
 CASES: list[tuple[str, Any, int | str]] = [
@@ -59,11 +60,11 @@ CASES: list[tuple[str, Any, int | str]] = [
     ("nothing", sold("pending"), UNVERIFIED),
     ("nothing, and Stripe's object is deleted", sold(None), UNVERIFIED),
     ("VIES says no", sold("pending", NO), "VIES said on 2026-11-10 that it is not valid"),
-    ("VIES says no after Stripe said yes", sold("verified", says("stripe", -9), NO), "VIES said on 2026-11-10 that it is not valid"),
+    ("VIES says no after Stripe said yes", sold("verified", says("stripe", -9), NO), "VIES said on 2026-11-10"),
     ("struck off before the sale", sold("pending", says("vies", -9), says("vies", -2, valid=False)), "VIES said on 2026-11-08"),
     ("Stripe's object says no now", sold("unverified", says("stripe", -3)), UNVERIFIED),
-    ("too old", sold("pending", says("vies", -91), valid_days=90), "the evidence is from 2026-08-11, older than 90 days on 2026-11-10"),
-    ("Stripe's too old", sold("verified", says("stripe", -91), valid_days=90), "the evidence is from 2026-08-11, older than 90 days"),
+    ("too old", sold("pending", says("vies", -91), valid_days=90), OLD),
+    ("Stripe's too old", sold("verified", says("stripe", -91), valid_days=90), OLD),
     ("out of order", sold("pending", silent=DOWN), f"VAT number {NUMBER}: {AGAIN}"),
     ("too old and out of order", sold("pending", says("vies", -91), silent=DOWN, valid_days=90), f"on 2026-11-10; {AGAIN}"),
 ]  # fmt: skip
@@ -132,7 +133,7 @@ ASKED: list[tuple[str, dict[str, Any], list[str]]] = [
     ("no number", {"customer_tax_ids": []}, []),
     ("another kind of number", {"customer_tax_ids": [{"type": "ch_vat", "value": "CHE-123"}]}, []),
     ("written with spaces", {"customer_tax_ids": [{"type": "eu_vat", "value": "de 136 695 976"}]}, [NUMBER]),
-    ("two numbers", {"customer_tax_ids": [{"type": "eu_vat", "value": v} for v in (NUMBER, "FR40303265045")]}, [NUMBER, "FR40303265045"]),
+    ("two", {"customer_tax_ids": [{"type": "eu_vat", "value": v} for v in (NUMBER, FRENCH)]}, [NUMBER, FRENCH]),
 ]  # fmt: skip
 
 

@@ -64,8 +64,13 @@ async def test_the_question_and_its_answer() -> None:
 
 @pytest.mark.parametrize(
     ("number", "country", "digits"),
-    [("EL123456789", "EL", "123456789"), ("GR123456789", "EL", "123456789"), ("XI123456789", "XI", "123456789"), ("ATU12345678", "AT", "U12345678")],
-)  # fmt: skip
+    [
+        ("EL123456789", "EL", "123456789"),
+        ("GR123456789", "EL", "123456789"),
+        ("XI123456789", "XI", "123456789"),
+        ("ATU12345678", "AT", "U12345678"),
+    ],
+)
 async def test_countries_as_vies_writes_them(number: str, country: str, digits: str) -> None:
     vies, seen = asked(yes(countryCode=country, vatNumber=digits))
     found = await vies.check(number)
