@@ -42,7 +42,7 @@ def vat_zone_paths_exist(seen: Seen) -> Iterator[Finding]:
 
 
 def vat_evidence_can_be_shown(seen: Seen) -> Iterator[Finding]:
-    """V-13: VIES gives the consultation number, by which an answer can be shown, to a VAT number that there can be."""
+    """V-5: VIES gives the consultation number, by which an answer can be shown, to a VAT number that there can be."""
     evidence = seen.settings.vat.evidence
     key = "vat.evidence.requester"
     if evidence.requester is not None and number_fault(evidence.requester) is not None:

@@ -95,7 +95,7 @@ def test_an_untouched_log_verifies(kept: PostingLog) -> None:
     # A customer and a product, two drafts that are booked: six intents and outcomes.
     written = {"intent": 6, "outcome": 6, "identity": 6}
     assert entries == {"binding": 1, "settings": 1, **written, "record": 3, "person": 1, "vat_number": 2}
-    assert found.entries == 24
+    assert found.entries == 26
     assert verify(kept.engine, "another").findings == []
 
 
