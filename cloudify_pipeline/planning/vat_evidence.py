@@ -5,7 +5,7 @@ The tax authorities ask for documentation of every buyer's number in a sale with
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 
 from cloudify_pipeline.accounting.vat_evidence import Answer, Known, Source
 from cloudify_pipeline.planning.records import book_date
@@ -15,12 +15,16 @@ _NAMES: Mapping[Source, str] = {"vies": "VIES", "stripe": "Stripe"}
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """Whether a number is proven and by which answer; else `doubt`, and whether what is missing can still come (`open`)."""
+    """Whether a number is proven and by which answer; else `doubt`, and whether what is missing can still come (`open`).
+
+    `until` is the last day for which the answer holds; None: for good.
+    """
 
     proven: bool
     answer: Answer | None = None
     doubt: str | None = None
     open: bool = False
+    until: date | None = None
 
     def inputs(self) -> dict[str, str]:
         """What a person is shown of the answer."""
@@ -28,6 +32,8 @@ class Proof:
             return {}
         one = self.answer
         found = {"evidence": _NAMES[one.source], "evidence_date": book_date(one.at).isoformat()}
+        if self.until is not None:
+            found["evidence_until"] = self.until.isoformat()
         if one.consultation_number:
             found["consultation_number"] = one.consultation_number
         if one.name:
@@ -55,11 +61,13 @@ def prove(number: str, status: str | None, tax_id: str | None, on: date | None, 
     if not counted:
         return Proof(status == "verified", None, asks_again, open=asks_again is not None)
     before = [one for one in counted if on is None or book_date(one.at) <= on]
-    if before and before[-1].valid and not _is_old(before[-1], on, known):
-        return Proof(True, before[-1])
+    if before and before[-1].valid:
+        until = _until(before[-1], known)
+        if on is None or until is None or on <= until:
+            return Proof(True, before[-1], until=until)
     later = next((one for one in counted[len(before) :] if one.valid), None)
     if later is not None:
-        return Proof(True, later)
+        return Proof(True, later, until=_until(later, known))
     last = counted[-1]
     day = book_date(last.at).isoformat()
     if not last.valid:
@@ -68,5 +76,5 @@ def prove(number: str, status: str | None, tax_id: str | None, on: date | None, 
     return Proof(False, last, f"{old}; {asks_again}" if asks_again else old, open=True)
 
 
-def _is_old(one: Answer, on: date | None, known: Known) -> bool:
-    return known.valid_days is not None and on is not None and (on - book_date(one.at)).days > known.valid_days
+def _until(one: Answer, known: Known) -> date | None:
+    return None if known.valid_days is None else book_date(one.at) + timedelta(days=known.valid_days)

@@ -214,7 +214,7 @@ class VatEvidence(Section):
 
     vies: bool = False
     requester: str | None = None
-    valid_days: int | None = Field(default=None, ge=1)
+    valid_days: int | None = Field(default=None, ge=1, le=36_500)
     api_base: str = "https://ec.europa.eu/taxation_customs/vies/rest-api"
 
 

@@ -203,5 +203,6 @@ def _unreached(why: str, scope: Scope = "service") -> Silence:
 
 def _told(value: object) -> str | None:
     """A text of the answer; dashes stand for what a member state does not tell."""
-    text = str(value).strip() if value else ""
+    # A database may refuse control characters.
+    text = "".join(sign for sign in str(value or "") if sign.isprintable() or sign == "\n").strip()
     return text if text.strip("- ") else None

@@ -102,12 +102,13 @@ def test_a_business_is_not_taxed_as_private_because_a_register_is_silent_or_its_
 
 def test_the_evidence_shows_who_said_it_when_and_by_which_number_it_can_be_shown() -> None:
     answer = replace(says("vies"), address="Musterweg 1", consultation_number="WAPIAAAAZ0000001", requester="DK13585628")
-    found = decided(sold("pending", answer))
+    found = decided(sold("pending", answer, valid_days=90))
     assert isinstance(found, ZoneDecision)
     inputs = dict(found.evidence.inputs)
     assert {name: inputs[name] for name in inputs if name.startswith(("evidence", "consultation", "registered"))} == {
         "evidence": "VIES",
         "evidence_date": "2026-11-10",
+        "evidence_until": "2027-02-08",
         "consultation_number": "WAPIAAAAZ0000001",
         "registered_name": "Musterfirma GmbH",
         "registered_address": "Musterweg 1",

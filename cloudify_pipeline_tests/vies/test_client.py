@@ -46,7 +46,7 @@ def yes(**more: Any) -> httpx.Response:
 
 
 async def test_the_question_and_its_answer() -> None:
-    told = yes(requestIdentifier="WAPIAAAAZ0000001", name="Musterfirma GmbH", address="Musterweg 1\n10115 Berlin")
+    told = yes(requestIdentifier="WAPIAAAAZ0000001", name=" Musterfirma\0 GmbH\t", address="Musterweg 1\n10115 Berlin")
     vies, seen = asked(told, requester="dk 13 58 56 28")
     found = await vies.check("de 136.695.976")
     assert found == Answer(

@@ -13,6 +13,7 @@ import tenacity
 from cloudify_pipeline.accounting.vat_evidence import Answer
 from cloudify_pipeline.control.audit_export import export
 from cloudify_pipeline.control.explain import Explained, explain
+from cloudify_pipeline.control.preflight import check
 from cloudify_pipeline.control.preview import preview
 from cloudify_pipeline.posting.log.vat_numbers import vat_answers
 from cloudify_pipeline.posting.log.verify import verify
@@ -170,3 +171,26 @@ def test_a_preview_asks_and_keeps_nothing(company: Company, vies: EmbeddedVies) 
     opened.log.close()
     assert (len(shown.documents), shown.problems, len(vies.store.calls)) == (1, (), 1)
     assert answers(company) == ()
+
+
+def test_a_check_of_more_than_one_run_may_post_asks_about_each_number_once(company: Company, vies: EmbeddedVies) -> None:
+    company.configure(limits={"max_documents_per_run": 1})
+    french = (("eu_vat", "FR40303265045", "pending"),)
+    company.pay(company.invoice(company.customer("Maison SARL", country="FR", tax_ids=french), tax_rates=[]))
+    vies.store.register(NUMBER)
+    vies.store.register("FR40303265045")
+    sale(company)
+    opened = company.connection()
+    asyncio.run(check(opened))
+    opened.log.close()
+    assert sorted(call["countryCode"] for call in vies.store.calls) == ["DE", "FR"]
+    assert answers(company) == ()
+
+
+def test_a_run_that_writes_nothing_to_the_ledger_keeps_the_proof_all_the_same(company: Company, vies: EmbeddedVies) -> None:
+    company.configure(write_mode="dry_run")
+    vies.store.register(NUMBER)
+    sale(company)
+    company.sync()
+    company.sync()
+    assert (len(answers(company)), len(vies.store.calls)) == (1, 1)

@@ -25,7 +25,7 @@ vat_numbers = Table(
     Column("valid", Boolean, nullable=False),
     Column("name", Text),
     Column("address", Text),
-    Column("consultation_number", String(64)),
+    Column("consultation_number", Text),
     Column("requester", String(32)),
     Column("customer", String(255)),
 )
