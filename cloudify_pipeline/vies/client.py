@@ -6,6 +6,7 @@ tells an outage with status 200, or in a field beside ``valid: false`` (docs/unv
 
 import asyncio
 import re
+import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -31,6 +32,8 @@ _PER_SECOND = 4
 _AT_ONCE = 4
 _PATIENCE = 3
 """Numbers of one member state without an answer, in a row, after which it is not asked any more in this run."""
+LONGEST = 300.0
+"""Seconds of questions in one run: the sales at home wait behind them. What is left is asked by the next run."""
 
 Scope = Literal["number", "state", "service"]
 _ANSWERED = frozenset({"", "VALID", "INVALID"})
@@ -62,7 +65,7 @@ class _TryAgainError(Exception):
 class Vies:
     """One run's questions. `requester` is the seller's own VAT number, without which there are no consultation numbers.
 
-    `transport`, `sleep` and `clock` are for tests; a server on this machine is asked as fast as it answers.
+    `transport`, `sleep`, `clock` and `monotonic` are for tests; a server on this machine is asked as fast as it answers.
     """
 
     def __init__(
@@ -75,6 +78,7 @@ class Vies:
         timeout: httpx.Timeout = TIMEOUT,
         transport: httpx.AsyncBaseTransport | None = None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         local = urlsplit(api_base).hostname in LOOPBACK
         self._url = f"{api_base.rstrip('/')}/check-vat-number"
@@ -82,6 +86,8 @@ class Vies:
         self._clock = clock
         self._attempts = attempts
         self._sleep = sleep
+        self._monotonic = monotonic
+        self._until = monotonic() + LONGEST
         self._pace = None if local or transport is not None else AsyncLimiter(_PER_SECOND, 1)
         self._slots = asyncio.Semaphore(_AT_ONCE)
         self._failed: Counter[str] = Counter()
@@ -104,6 +110,8 @@ class Vies:
             down = self._down.get("service") or self._down.get(country)
             if down is not None:
                 return down
+            if self._monotonic() >= self._until:
+                return Silence(f"was not asked any more after {LONGEST:.0f} seconds of this run")
             retrying = tenacity.AsyncRetrying(
                 sleep=self._sleep,
                 stop=tenacity.stop_after_attempt(self._attempts),

@@ -169,6 +169,20 @@ async def test_a_service_that_is_out_of_order_is_left_alone() -> None:
     assert len(seen) == 3
 
 
+async def test_slow_answers_do_not_hold_up_a_run_for_longer_than_minutes() -> None:
+    seconds = iter(range(0, 10_000, 100))
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        return yes(vatNumber=json.loads(request.content)["vatNumber"])
+
+    transport = httpx.MockTransport(answer)
+    vies = Vies(BASE, transport=transport, sleep=_nap, monotonic=lambda: float(next(seconds)))
+    found = [await vies.check(f"DE13669597{last}") for last in range(5)]
+    assert [isinstance(one, Answer) for one in found] == [True, True, False, False, False]
+    assert found[-1] == Silence("was not asked any more after 300 seconds of this run")
+    assert vies.requests == 2
+
+
 @pytest.fixture
 def store() -> ViesStore:
     made = ViesStore()
