@@ -1,6 +1,5 @@
 """Credit notes and refunds on the command line: found, explained, accepted and replayed by their own Stripe ids."""
 
-from collections.abc import Callable
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -8,11 +7,8 @@ from pathlib import Path
 import pytest
 
 from cloudify_pipeline.control.replay import Selection, selected
-from cloudify_pipeline_tests.cli.conftest import Call
-from cloudify_pipeline_tests.cli.test_replay import load
+from cloudify_pipeline_tests.cli.conftest import Call, Load
 from cloudify_pipeline_tests.whole_runs.conftest import Company
-
-__all__ = ["load"]
 
 
 @pytest.fixture
@@ -72,7 +68,7 @@ def test_each_is_explained_by_its_own_id(corrected: dict[str, str], company: Com
 
 
 def test_a_correction_that_has_nothing_in_the_ledger_is_accepted(
-    corrected: dict[str, str], company: Company, call: Call, load: Callable[[], None]
+    corrected: dict[str, str], company: Company, call: Call, load: Load
 ) -> None:
     load()
     refund = corrected["refund"]
