@@ -32,7 +32,7 @@ def corrected(company: Company) -> dict[str, str]:
     return {"invoice": credited, "note": note, "refunded": refunded, "refund": refund, "void": f"{voided}:void"}
 
 
-def test_each_is_found_by_its_own_id_and_that_of_what_it_corrects(corrected: dict[str, str], call: Call) -> None:
+def test_each_is_found_and_explained_by_its_own_id(corrected: dict[str, str], company: Company, call: Call) -> None:
     def found(text: str) -> set[str]:
         rows = call("status", "nordlys", "--find", text, "--json").document["documents"]
         return {row["stripe_id"] for row in rows}
@@ -44,8 +44,6 @@ def test_each_is_found_by_its_own_id_and_that_of_what_it_corrects(corrected: dic
     rows = call("status", "nordlys", "--find", note, "--json").document["documents"]
     assert (rows[0]["state"], rows[0]["total"], rows[0]["kind"]) == ("booked", "-125.00", "booked_invoice")
 
-
-def test_each_is_explained_by_its_own_id(corrected: dict[str, str], company: Company, call: Call) -> None:
     number = {one["references"]["other"]: one["bookedInvoiceNumber"] for one in company.sandbox.economic.booked()}
     told = call("explain", "nordlys", corrected["note"], "--json").document
     assert (told["state"], told["planned"], told["trouble"]) == ("booked", "booked_invoice", None)
