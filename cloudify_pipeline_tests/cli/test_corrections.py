@@ -58,8 +58,8 @@ def test_each_is_found_and_explained_by_its_own_id(corrected: dict[str, str], co
     assert (held["state"], held["trouble"]["code"]) == ("held", "E-CREDITED")
     assert "25.00" in held["trouble"]["message"]
     assert corrected["refunded"] in held["trouble"]["message"]
-    void = call("explain", "nordlys", corrected["void"], "--json").document
-    assert (void["state"], void["totals"]["gross"]) == ("booked", "-125.00")
+    voided = call("explain", "nordlys", corrected["void"], "--json").document
+    assert (voided["state"], voided["totals"]["gross"]) == ("booked", "-125.00")
     words = call("explain", "nordlys", corrected["note"])
     assert words.code == 0
     assert "Kreditnota" in words.out
