@@ -1,0 +1,70 @@
+"""What each posted document is to the VAT return, as it was decided when it was posted: plans are gone with the next run."""
+
+from collections.abc import Sequence
+from datetime import date, datetime
+from functools import cache
+
+from pydantic import TypeAdapter
+from sqlalchemy import Column, Connection, DateTime, Index, String, Table, Text, select
+
+from cloudify_pipeline.accounting.vat_return import Sale
+from cloudify_pipeline.posting.log import schema as t
+from cloudify_pipeline.posting.log.database import add_new, upsert
+from cloudify_pipeline.posting.log.store import LogChange, PostingLog
+
+_PART = 500
+
+vat_sales = Table(
+    "vat_sales",
+    t.metadata,
+    Column("connection", String(64), primary_key=True),
+    Column("stripe_id", String(255), primary_key=True),
+    Column("day", String(10), nullable=False),
+    Column("sale", Text, nullable=False),
+    Column("at", DateTime(timezone=True), nullable=False),
+)
+Index("vat_sales_by_day", vat_sales.c.connection, vat_sales.c.day)
+
+
+def sale_change(connection: str, sale: Sale, now: datetime, *, made: bool) -> LogChange:
+    """The change that keeps `sale`. Unless this run `made` its document, what was kept when it was made stays."""
+    row = {
+        "connection": connection,
+        "stripe_id": sale.stripe_id,
+        "day": sale.date.isoformat(),
+        "sale": _adapter().dump_json(sale).decode(),
+        "at": now,
+    }
+
+    def apply(db: Connection) -> None:
+        if made:
+            upsert(db, vat_sales, [row])
+        else:
+            add_new(db, vat_sales, [row])
+
+    return LogChange(apply)
+
+
+def kept_sales(
+    log: PostingLog, connection: str, *, first: date | None = None, last: date | None = None, ids: Sequence[str] | None = None
+) -> dict[str, Sale]:
+    """Stripe id → sale, of the documents dated from `first` to `last`, or of those in `ids`."""
+    c = vat_sales.c
+    query = select(c.sale).where(c.connection == connection)
+    if first is not None:
+        query = query.where(c.day >= first.isoformat())
+    if last is not None:
+        query = query.where(c.day <= last.isoformat())
+    with log.engine.connect() as db:
+        if ids is None:
+            rows = list(db.scalars(query))
+        else:
+            parts = (ids[start : start + _PART] for start in range(0, len(ids), _PART))
+            rows = [row for part in parts for row in db.scalars(query.where(c.stripe_id.in_(part)))]
+    sales = (_adapter().validate_json(row) for row in rows)
+    return {sale.stripe_id: sale for sale in sales}
+
+
+@cache
+def _adapter() -> TypeAdapter[Sale]:
+    return TypeAdapter(Sale)
