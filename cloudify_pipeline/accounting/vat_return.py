@@ -7,7 +7,7 @@ Every part of every sale is in exactly one :data:`Box`, so that the boxes togeth
 
 import datetime
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Literal
 
@@ -29,6 +29,18 @@ BOXES: Mapping[Box, str] = {
 }
 HOME = "DK"
 _NO_VAT: Mapping[str, Box] = {"domestic": "exempt", "abroad": "c"}
+
+
+@dataclass(frozen=True, slots=True)
+class Supplies:
+    """What a person has said is goods and what services: by VAT code first; `default` where nothing was said at posting."""
+
+    by_code: Mapping[str, Supply] = field(default_factory=dict)
+    default: Supply | None = None
+
+    def of(self, sale: "Sale", code: str | None) -> Supply | None:
+        """What `sale` sells on `code`; None where nobody has said."""
+        return self.by_code.get(code or "") or sale.supply or self.default
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,15 +109,15 @@ class Part:
     vat: Decimal
 
 
-def parts(sale: Sale, supplies: Mapping[str, Supply], base_currency: str) -> tuple[Part, ...]:
-    """Every part of `sale` in its box. `supplies` says of VAT codes whether goods or services are sold on them.
+def parts(sale: Sale, supplies: Supplies, base_currency: str) -> tuple[Part, ...]:
+    """Every part of `sale` in its box.
 
     Raises:
         ValueError: it is in another currency and the ledger has not told its totals in the base currency.
     """
     made = []
     for one in in_base(sale, base_currency):
-        supply = supplies.get(one.code or "") or sale.supply
+        supply = supplies.of(sale, one.code)
         made.append(Part(sale, one.code, one.rate, box_of(sale, one.rate, supply), supply, one.net, one.vat))
     return tuple(made)
 

@@ -78,6 +78,7 @@ def numbers_exist(settings: ConnectionSettings, chart: Chart) -> Iterator[Checke
         ("products.defaults.group", products.group, "product group", chart.product_groups),
         ("products.defaults.unit", products.unit, "unit", chart.units),
         ("invoices.layout", settings.invoices.layout, "layout", chart.layouts),
+        *((f"vat.supply.{code}", code, "VAT code", dict[Number, Any](chart.vat_codes)) for code in settings.vat.supply),
     )
     for key, number, what, known in wanted:
         if number is None:

@@ -11,7 +11,7 @@ from decimal import Decimal
 from cloudify_pipeline.accounting.documents import Totals
 from cloudify_pipeline.accounting.eu_sales import Listed, eu_sales_list
 from cloudify_pipeline.accounting.oss_threshold import ThresholdWatch
-from cloudify_pipeline.accounting.vat_return import Box, Part, Sale, box_sums, parts, rate_sums
+from cloudify_pipeline.accounting.vat_return import Box, Part, Sale, Supplies, box_sums, parts, rate_sums
 from cloudify_pipeline.control.opened import OpenConnection, check_books
 from cloudify_pipeline.control.planner import plan_connection
 from cloudify_pipeline.control.vat_periods import Period
@@ -23,6 +23,7 @@ from cloudify_pipeline.planning.vat_return import sale_of
 from cloudify_pipeline.posting.log.store import Identity
 from cloudify_pipeline.posting.log.vat_sales import kept_sales
 from cloudify_pipeline.posting.standing import PREFIX, stripe_id_of
+from cloudify_pipeline.settings.models import VatSettings
 
 RUBRIK_A = "Rubrik A is of goods and services bought abroad: nothing of this pipeline's documents."
 NO_ACCOUNTS = (
@@ -119,6 +120,11 @@ async def vat_return(opened: OpenConnection, period: Period) -> VatReturn:
     )
 
 
+def supplies_of(vat: VatSettings) -> Supplies:
+    """What the settings say is goods and what services."""
+    return Supplies(vat.supply, vat.supply_default)
+
+
 def _whose(opened: OpenConnection, listed: Sequence[LedgerDocument], entries: Sequence[object] | None) -> Booked:
     """Which of the ledger's invoices are ours: by the number that was linked, else by the key.
 
@@ -198,7 +204,7 @@ def _in_boxes(opened: OpenConnection, sales: Mapping[str, Sale], currency: str) 
     unknown = []
     for sale in sorted(sales.values(), key=lambda sale: (sale.date, sale.name)):
         try:
-            found += parts(sale, opened.settings.vat.supply, currency)
+            found += parts(sale, supplies_of(opened.settings.vat), currency)
         except ValueError as error:
             unknown.append(Difference("no_base", sale.name, str(error)))
     return found, unknown
@@ -223,8 +229,7 @@ def _undecided(found: Sequence[Part]) -> Iterator[Difference]:
                 "no_vat_number", about, "in the zone of EU businesses without a VAT number: in no list", one.code, one.net
             )
         if one.box == "b_untold":
-            words = "goods or services? Set vat.supply_default, or vat.supply for the VAT code"
-            yield Difference("untold", about, words, one.code, one.net)
+            yield Difference("untold", about, "goods or services?", one.code, one.net)
         if one.box == "unplaced":
             words = f"without VAT to {one.sale.place or 'no known country'}, in a zone that names no kind of buyer"
             yield Difference("unplaced", about, words, one.code, one.net)

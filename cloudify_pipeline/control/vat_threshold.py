@@ -7,23 +7,27 @@ from decimal import Decimal
 from cloudify_pipeline.accounting.money import format_money, round_half_up
 from cloudify_pipeline.accounting.oss_threshold import EUROS, THRESHOLDS, ThresholdWatch
 from cloudify_pipeline.accounting.vat_return import Sale
-from cloudify_pipeline.control.alerts import clear_alert, open_alerts, raise_alert
+from cloudify_pipeline.control.alerts import clear_alert, raise_alert
 from cloudify_pipeline.control.opened import OpenConnection
 from cloudify_pipeline.control.sanity import Doubt, planned_documents
+from cloudify_pipeline.planning.plans import Plan, PlannedDocument
 from cloudify_pipeline.planning.records import BOOKS
 from cloudify_pipeline.planning.vat_return import sale_of
+from cloudify_pipeline.posting.log import alerts as log
 from cloudify_pipeline.posting.log.vat_sales import kept_sales
 from cloudify_pipeline.settings.models import OneStopShop
 
 _ALERT = "oss-threshold:"
 _REMEDIES = {
     80: "Above it, VAT of the buyer's country is due: prepare the registration for the Moms One Stop Shop, and vat.oss.zones.",
-    100: "From the sale that passes it on, VAT of the buyer's country is due: register for the Moms One Stop Shop, set vat.oss.zones.",
+    100: "From the sale that passes it on, VAT of the buyer's country is due: register for the One Stop Shop, set vat.oss.zones.",
 }
 
 
-def threshold_watch(opened: OpenConnection, *, base_currency: str | None = None) -> ThresholdWatch | None:
-    """The present calendar year: what was posted, and what the last run planned beside it.
+def threshold_watch(
+    opened: OpenConnection, *, base_currency: str | None = None, due: Iterable[Plan] | None = None
+) -> ThresholdWatch | None:
+    """The present calendar year: what was posted, and beside it what is `due`, by default what the last run planned.
 
     None where the One Stop Shop is in use, or nobody knows the ledger's base currency or a threshold in it.
     """
@@ -37,8 +41,9 @@ def threshold_watch(opened: OpenConnection, *, base_currency: str | None = None)
     before = date(today.year - 1, 1, 1)
     posted = list(kept_sales(opened.log, opened.name, first=before).values())
     known = opened.log.identities(opened.name, "document")
-    plans = (sale_of(plan) for plan in planned_documents(opened) if plan.stripe_id not in known)
-    return watched(today.year, currency, threshold, posted, [sale for sale in plans if sale is not None])
+    planned = planned_documents(opened) if due is None else [plan for plan in due if isinstance(plan, PlannedDocument)]
+    sales = (sale_of(plan) for plan in planned if plan.stripe_id not in known)
+    return watched(today.year, currency, threshold, posted, [sale for sale in sales if sale is not None])
 
 
 def in_use(oss: OneStopShop, day: date) -> bool:
@@ -105,23 +110,42 @@ def words(watch: ThresholdWatch) -> str:
     return text
 
 
+def threshold_document(watch: ThresholdWatch) -> dict[str, object]:
+    """For a program: the figures with their currency, and how much of the threshold they are."""
+    return {
+        "year": watch.year,
+        "currency": watch.currency,
+        "threshold": watch.threshold,
+        "total": watch.total,
+        "posted": watch.posted,
+        "planned": watch.planned,
+        "previous_year": watch.previous,
+        "percent": watch.percent,
+        "level": watch.level,
+        "documents": watch.documents,
+        "rates": watch.rates,
+        "not_counted": watch.uncounted,
+    }
+
+
 def alert_threshold(opened: OpenConnection, watch: ThresholdWatch | None) -> None:
-    """One alert when 80 % is reached and one more at 100 %; each once, with the amounts of that moment."""
+    """One alert when 80 % is reached and one more at 100 %, with the amounts of that moment; told once, and not every day."""
     level = watch.level if watch is not None else 0
     key = f"{_ALERT}{level}:{watch.year}" if watch is not None and level else None
-    known = {alert.key for alert in open_alerts(opened) if alert.key.startswith(_ALERT)}
-    if watch is not None and key is not None and key not in known:
-        remedy = _REMEDIES[level]
-        look = f"cloudify vat {opened.name}"
-        facts = {
-            "level": level,
-            "year": watch.year,
-            "total": str(watch.total),
-            "threshold": str(watch.threshold),
-            "currency": watch.currency,
-            "remedy": remedy,
-            "look": look,
-        }
-        raise_alert(opened, "degraded", key, f"{words(watch)}. {remedy} Look: {look}", facts=facts)
-    for old in known - {key}:
-        clear_alert(opened, old)
+    known = {alert.key: alert for alert in log.read(opened.log.engine, opened.name, cleared=True) if alert.key.startswith(_ALERT)}
+    for alert in known.values():
+        if alert.cleared_at is None and (alert.key != key or alert.delivered):
+            clear_alert(opened, alert.key)
+    if watch is None or key is None or key in known:
+        return
+    remedy, look = _REMEDIES[level], f"cloudify vat {opened.name}"
+    facts = {
+        "level": level,
+        "year": watch.year,
+        "total": str(watch.total),
+        "threshold": str(watch.threshold),
+        "currency": watch.currency,
+        "remedy": remedy,
+        "look": look,
+    }
+    raise_alert(opened, "degraded", key, f"{words(watch)}. {remedy} Look: {look}", facts=facts)
