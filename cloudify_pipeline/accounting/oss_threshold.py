@@ -30,6 +30,8 @@ class ThresholdWatch:
     planned: Decimal
     previous: Decimal = Decimal(0)
     documents: int = 0
+    unknown: int = 0
+    """Posted documents, of any buyer and year, of which nobody kept what they are: not counted."""
     rates: Mapping[str, str] = field(default_factory=dict)
     uncounted: Mapping[str, Decimal] = field(default_factory=dict)
 

@@ -36,6 +36,7 @@ _HEADINGS: dict[DifferenceKind, str] = {
     "no_evidence": "Posted by this pipeline, details not known",
     "no_base": "No amount in the base currency",
     "rounding": "Rounding (no difference)",
+    "elsewhere": "Posted by another connection into the same books (no difference): see its own return",
     "moved": "Counted in another period (no difference)",
 }
 _ALWAYS: tuple[Box, ...] = ("b_goods", "b_services", "c")
@@ -222,10 +223,11 @@ def _codes(found: VatReturn) -> None:
 
 def _differences(found: VatReturn) -> None:
     kinds = [kind for kind in _HEADINGS if any(one.kind == kind for one in found.differences)]
-    if not kinds:
+    if found.agrees:
         say("The ledger, the list and the boxes agree.", style="green")
+    if not kinds:
         return
-    heading("Differences")
+    heading("Explained" if found.agrees else "Differences")
     for kind in kinds:
         items = [one for one in found.differences if one.kind == kind]
         paragraph(_HEADINGS[kind], indent=1, style="held" if items[0].counts else "")

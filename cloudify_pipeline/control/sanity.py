@@ -88,9 +88,14 @@ def posted_eu_sales_agree(sales: Iterable[Sale], supplies: Supplies, base_curren
     for sale in sales:
         if sale.currency != base_currency and sale.base is None:
             continue  # not booked yet: in no return
-        found = [one for one in parts(sale, supplies, base_currency) if one.box in {"b_goods", "b_services", "b_untold"}]
-        amount = format_money(sum((one.net for one in found), Decimal(0)), base_currency)
         about = f"{sale.date:%Y-%m}"
+        try:
+            made = parts(sale, supplies, base_currency)
+        except ValueError as error:
+            yield Doubt(about, str(error))
+            continue
+        found = [one for one in made if one.box in {"b_goods", "b_services", "b_untold"}]
+        amount = format_money(sum((one.net for one in found), Decimal(0)), base_currency)
         if found and sale.vat_number is None:
             yield Doubt(about, f"{sale.name}: {amount} in rubrik B, and not on the EU-sales list: the buyer has no VAT number")
         elif any(one.box == "b_untold" for one in found):

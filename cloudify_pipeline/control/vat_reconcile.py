@@ -5,7 +5,7 @@ app may not read accounts, its booked invoices alone, by their totals.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Literal
 
@@ -18,9 +18,10 @@ NO_CODE = "no code"
 _OERE = Decimal("0.01")
 
 DifferenceKind = Literal[
-    "by_hand", "missing", "amount", "code", "rounding", "no_vat_number", "untold", "unplaced", "no_evidence", "no_base", "moved"
-]
-_TOLD_ONLY = frozenset({"rounding", "moved"})
+    "by_hand", "missing", "amount", "code", "no_vat_number", "untold", "unplaced", "no_evidence", "no_base",
+    "rounding", "moved", "elsewhere",
+]  # fmt: skip
+_TOLD_ONLY = frozenset({"rounding", "moved", "elsewhere"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +67,8 @@ class Booked:
     ours: Mapping[str, LedgerDocument]
     others: Sequence[LedgerDocument]
     entries: Sequence[SalesEntry] | None
+    elsewhere: Mapping[str, str] = field(default_factory=dict)
+    """Of the others: invoice number → the connection that posted it, where two share their books."""
 
 
 def code_lines(parts: Iterable[Part], booked: Booked, chart: Chart) -> tuple[CodeLine, ...]:
@@ -92,7 +95,7 @@ def differences(parts: Sequence[Part], sales: Mapping[str, Sale], booked: Booked
     totals = {i: words for i, document in booked.ours.items() if i in sales and (words := _totals(sales[i], document))}
     items: list[tuple[str, Difference]] = []
     if booked.entries is None:
-        yield from (_unread(document, chart) for document in booked.others)
+        yield from (_unread(document, booked, chart) for document in booked.others)
     else:
         items = list(_by_code(_of_documents(parts), _entries_of(booked), chart.base_currency))
         yield from _by_hand(booked)
@@ -112,11 +115,17 @@ def _totals(sale: Sale, document: LedgerDocument) -> str:
     return f"posted with {here}; the ledger has {there}"
 
 
-def _unread(document: LedgerDocument, chart: Chart) -> Difference:
+def _unread(document: LedgerDocument, booked: Booked, chart: Chart) -> Difference:
     zone = chart.vat_zones.get(document.vat_zone) if document.vat_zone is not None else None
     where = f"VAT zone {document.vat_zone}" + (f" ({zone.name})" if zone else "")
     net = document.base.net if document.base else document.totals.net
-    return Difference("by_hand", f"invoice {document.number}", f"in the ledger without this pipeline, in {where}", ledger=net)
+    kind, by = _by_whom(booked, document.number)
+    return Difference(kind, f"invoice {document.number}", f"in the ledger {by}, in {where}", ledger=net)
+
+
+def _by_whom(booked: Booked, number: object) -> tuple[DifferenceKind, str]:
+    other = booked.elsewhere.get(str(number))
+    return ("by_hand", "without this pipeline") if other is None else ("elsewhere", f"by connection {other}")
 
 
 def _entries_of(booked: Booked) -> dict[str, dict[str, Decimal]]:
@@ -141,8 +150,9 @@ def _by_hand(booked: Booked) -> Iterator[Difference]:
             others.setdefault((about, entry.vat_code or NO_CODE), []).append(entry)
     for (about, code), entries in sorted(others.items()):
         net, first = sum((one.amount for one in entries), Decimal(0)), entries[0]
-        words = f"in the ledger on {first.date.isoformat()} without this pipeline" + (f": {first.text}" if first.text else "")
-        yield Difference("by_hand", about, words, code, None, net)
+        kind, by = _by_whom(booked, first.document)
+        words = f"in the ledger on {first.date.isoformat()} {by}" + (f": {first.text}" if first.text else "")
+        yield Difference(kind, about, words, code, None, net)
 
 
 def _of_documents(parts: Sequence[Part]) -> dict[str, tuple[Sale, dict[str, Decimal]]]:

@@ -17,11 +17,11 @@ from cloudify_pipeline.control.planner import plan_connection
 from cloudify_pipeline.control.vat_periods import Period
 from cloudify_pipeline.control.vat_reconcile import Booked, CodeLine, Difference, code_lines, differences
 from cloudify_pipeline.control.vat_threshold import threshold_watch
-from cloudify_pipeline.ledgers.port import Ledger, LedgerDocument
+from cloudify_pipeline.ledgers.port import Ledger, LedgerDocument, SalesEntry
 from cloudify_pipeline.planning.plans import PlannedDocument
 from cloudify_pipeline.planning.vat_return import sale_of
 from cloudify_pipeline.posting.log.store import Identity
-from cloudify_pipeline.posting.log.vat_sales import kept_sales
+from cloudify_pipeline.posting.log.vat_sales import kept_sales, posted_elsewhere
 from cloudify_pipeline.posting.standing import PREFIX, stripe_id_of
 from cloudify_pipeline.settings.models import VatSettings
 
@@ -125,24 +125,28 @@ def supplies_of(vat: VatSettings) -> Supplies:
     return Supplies(vat.supply, vat.supply_default)
 
 
-def _whose(opened: OpenConnection, listed: Sequence[LedgerDocument], entries: Sequence[object] | None) -> Booked:
+def _whose(opened: OpenConnection, listed: Sequence[LedgerDocument], entries: Sequence[SalesEntry] | None) -> Booked:
     """Which of the ledger's invoices are ours: by the number that was linked, else by the key.
 
     A credit note that somebody copies from an invoice in the ledger carries its key too, and is not ours.
     """
     linked = _linked(opened)
+    keys = {str(one.number): stripe_id_of(one.key) for one in listed if one.key.startswith(PREFIX)}
+    by_others = posted_elsewhere(opened.log, opened.name, [one for one in set(keys.values()) if one not in linked])
     by_number = {str(identity.number): stripe_id for stripe_id, identity in linked.items()}
     ours = {by_number[str(one.number)]: one for one in listed if str(one.number) in by_number}
     others = []
     for one in listed:
-        stripe_id = stripe_id_of(one.key) if one.key.startswith(PREFIX) else None
+        stripe_id = keys.get(str(one.number))
         if str(one.number) in by_number:
             continue
-        if stripe_id is None or stripe_id in linked or stripe_id in ours:
+        if stripe_id is None or stripe_id in linked or stripe_id in ours or stripe_id in by_others:
             others.append(one)
         else:
             ours[stripe_id] = one
-    return Booked(ours, others, entries)  # type: ignore[arg-type]
+    numbers = (str(one.number) for one in others)
+    elsewhere = {number: by_others[keys[number]] for number in numbers if keys.get(number) in by_others}
+    return Booked(ours, others, entries, elsewhere)
 
 
 def _linked(opened: OpenConnection) -> dict[str, Identity]:

@@ -1,6 +1,7 @@
 """How far the year's sales to EU consumers have come towards EUR 10,000, while the One Stop Shop is not in use."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 
@@ -14,7 +15,7 @@ from cloudify_pipeline.planning.plans import Plan, PlannedDocument
 from cloudify_pipeline.planning.records import BOOKS
 from cloudify_pipeline.planning.vat_return import sale_of
 from cloudify_pipeline.posting.log import alerts as log
-from cloudify_pipeline.posting.log.vat_sales import kept_sales
+from cloudify_pipeline.posting.log.vat_sales import kept_sales, without_sale
 from cloudify_pipeline.settings.models import OneStopShop
 
 _ALERT = "oss-threshold:"
@@ -43,7 +44,8 @@ def threshold_watch(
     known = opened.log.identities(opened.name, "document")
     planned = planned_documents(opened) if due is None else [plan for plan in due if isinstance(plan, PlannedDocument)]
     sales = (sale_of(plan) for plan in planned if plan.stripe_id not in known)
-    return watched(today.year, currency, threshold, posted, [sale for sale in sales if sale is not None])
+    found = watched(today.year, currency, threshold, posted, [sale for sale in sales if sale is not None])
+    return replace(found, unknown=without_sale(opened.log, opened.name))
 
 
 def in_use(oss: OneStopShop, day: date) -> bool:
@@ -73,9 +75,11 @@ def watched(year: int, currency: str, threshold: Decimal, posted: Iterable[Sale]
 
     this_year = [sale for sale in posted if sale.eu_consumer and sale.date.year == year]
     to_come = [sale for sale in planned if sale.eu_consumer and sale.date.year == year]
-    sums = [sum((net(sale) for sale in several), Decimal(0)) for several in (this_year, to_come)]
+    now, then = (sum((net(sale) for sale in several), Decimal(0)) for several in (this_year, to_come))
     previous = sum((net(sale) for sale in posted if sale.eu_consumer and sale.date.year == year - 1), Decimal(0))
-    return ThresholdWatch(year, currency, threshold, *sums, previous, len(this_year) + len(to_come), used, uncounted)
+    return ThresholdWatch(
+        year, currency, threshold, now, then, previous, len(this_year) + len(to_come), rates=used, uncounted=uncounted
+    )
 
 
 def _rates(posted: Iterable[Sale], currency: str, threshold: Decimal) -> dict[str, tuple[Decimal, str]]:
@@ -107,6 +111,8 @@ def words(watch: ThresholdWatch) -> str:
     text = f"{figure}: {watch.percent} % of the {format_money(watch.threshold, watch.currency)} (EUR 10,000)"
     if watch.previous > watch.threshold:
         text += f"; {watch.year - 1} was above it with {format_money(watch.previous, watch.currency)}"
+    if watch.unknown:
+        text += f"; {watch.unknown} documents that an earlier version posted are not counted"
     return text
 
 
@@ -125,6 +131,7 @@ def threshold_document(watch: ThresholdWatch) -> dict[str, object]:
         "documents": watch.documents,
         "rates": watch.rates,
         "not_counted": watch.uncounted,
+        "documents_not_known": watch.unknown,
     }
 
 

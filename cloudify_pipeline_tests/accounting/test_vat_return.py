@@ -13,6 +13,7 @@ from cloudify_pipeline.accounting.documents import Totals
 from cloudify_pipeline.accounting.eu_sales import Listed, eu_sales_list, skat_file, whole
 from cloudify_pipeline.accounting.vat_return import (
     BOXES,
+    Box,
     CodeSum,
     Sale,
     Supplies,
@@ -129,8 +130,9 @@ def test_the_boxes_are_all_sales_and_the_list_is_rubrik_b(month: list[Sale]) -> 
     assert sum(one.net for one in boxes.values()) == net
     assert sum(one.vat for one in boxes.values()) == vat
     assert sum((one.net for one in code_sums(found).values()), Decimal(0)) == net
-    for box in ("sales_vat", "oss"):
-        assert sum((one.gross for one in rate_sums(found, box).values()), Decimal(0)) == boxes[box].gross  # type: ignore[arg-type]
+    by_rate: tuple[Box, ...] = ("sales_vat", "oss")
+    for box in by_rate:
+        assert sum((one.gross for one in rate_sums(found, box).values()), Decimal(0)) == boxes[box].gross
     listed = eu_sales_list(found)
     assert sum((one.goods for one in listed), Decimal(0)) == boxes["b_goods"].net
     assert sum((one.services for one in listed), Decimal(0)) == boxes["b_services"].net

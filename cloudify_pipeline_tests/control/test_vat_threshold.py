@@ -55,7 +55,8 @@ def test_only_this_year_counts_and_credit_notes_lower_it() -> None:
     last_year, next_year = DAY.replace(year=2025), DAY.replace(year=2027)
     posted = [sale("1000"), sale("-200"), sale("9000", day=last_year), sale("500", kind="abroad"), sale("7", day=next_year)]
     found = watched(2026, "DKK", DKK, posted, [sale("50"), sale("60", day=next_year)])
-    assert (found.posted, found.planned, found.total, found.previous, found.documents) == (800, 50, 850, 9000, 3)
+    assert [str(one) for one in (found.posted, found.planned, found.total, found.previous)] == ["800", "50", "850", "9000"]
+    assert found.documents == 3
 
 
 def test_a_year_before_above_the_threshold_is_enough() -> None:
@@ -133,7 +134,8 @@ def test_what_is_posted_and_what_is_planned_count_together(company: Company) -> 
     asyncio.run(sync.plan(opened))
     found = threshold_watch(opened)
     assert found is not None
-    assert (found.posted, found.planned, found.threshold, found.level) == (100, 100, 200, 100)
+    assert [str(one) for one in (found.posted, found.planned, found.threshold)] == ["100.00", "100.00", "200"]
+    assert found.level == 100
     change = sale_change(opened.name, sale("10", day=opened.clock().date()), opened.clock(), made=True)
     with opened.log.engine.begin() as db:
         change.apply(db)

@@ -10,7 +10,9 @@ import pytest
 
 from cloudify_pipeline.control.vat_periods import month, quarter
 from cloudify_pipeline.control.vat_return import VatReturn, vat_return
+from cloudify_pipeline.control.vat_threshold import words
 from cloudify_pipeline.ledgers.economic.ledger import EconomicLedger
+from cloudify_pipeline.posting.log.schema import identities
 from cloudify_pipeline.posting.log.vat_sales import vat_sales
 from cloudify_pipeline.sandbox.economic.documents import book, written
 from cloudify_pipeline.sandbox.stripe.invoices import Line
@@ -192,6 +194,8 @@ def test_what_was_posted_without_evidence_is_decided_once_more(company: Company,
     assert found.parts == before.parts
     assert found.agrees
     assert "5 documents have no evidence" in found.notes[1]
+    assert found.watch is not None
+    assert "5 documents that an earlier version posted are not counted" in words(found.watch)
     opened.staging.path.unlink()
     found = filed(company)
     assert [one.kind for one in found.differences] == ["no_evidence"] * 5
@@ -248,3 +252,17 @@ def test_the_one_stop_shop_is_told_by_country_and_rate(company: Company) -> None
     assert {key: (str(sums.net), str(sums.vat)) for key, sums in found.oss.items()} == {("FR", Decimal(20)): ("100.00", "20.00")}
     assert boxes(found) == {"sales_vat": "100.00", "oss": "100.00"}
     assert (found.agrees, found.watch) == (True, None)
+
+
+def test_what_another_connection_posted_into_the_same_books_is_its_own(company: Company, sold: Mapping[str, str]) -> None:
+    opened = company.connection()
+    with opened.log.engine.begin() as db:
+        for table in (identities, vat_sales):
+            mine = (table.c.connection == "nordlys") & (table.c.stripe_id == sold["NO"])
+            db.execute(table.update().where(mine).values(connection="sydlys"))
+    opened.log.close()
+    found = filed(company)
+    (one,) = found.differences
+    assert (one.kind, one.code, one.ledger, one.counts) == ("elsewhere", "ABRY", Decimal("100.00"), False)
+    assert one.words.startswith("in the ledger on 2026-11-01 by connection sydlys: ")
+    assert found.agrees

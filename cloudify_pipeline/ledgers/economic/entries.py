@@ -39,12 +39,15 @@ async def sales_entries(client: EconomicClient, chart: Chart, first: date, last:
 
 def _sales(listed: list[Any], chart: Chart) -> Iterable[SalesEntry]:
     accounts = {account.number for account in chart.sales_accounts.values()}
-    codes = {account.vat_code for account in chart.sales_accounts.values() if account.vat_code is not None}
+    codes = {account.vat_code for account in chart.sales_accounts.values()}
+    # On an account with a code, what has none is an accrual or the like: no sale to the VAT return.
+    codeless = {account.number for account in chart.sales_accounts.values() if account.vat_code is None}
     vat_accounts = {code.account for code in chart.vat_codes.values() if code.account is not None}
     invoices = {_voucher(one): number for one in listed if (number := _invoice(one)) is not None}
     for one in listed:
         account, code = at(one, "account.accountNumber"), at(one, "vatAccount.vatCode")
-        if account in vat_accounts or (account not in accounts and code not in codes):
+        sold = account in codeless if code is None else account in accounts or code in codes
+        if account in vat_accounts or not sold:
             continue
         yield SalesEntry(
             account=account,
@@ -61,7 +64,7 @@ def _invoice(entry: Mapping[str, Any]) -> int | None:
     number = at(entry, "bookedInvoice.bookedInvoiceNumber")
     # The schema calls invoiceNumber a text; answers were seen to have a number.
     number = entry.get("invoiceNumber") if number is None else number
-    return int(number) if str(number or "").isdecimal() else None
+    return int(str(number)) if str(number or "").isdecimal() else None
 
 
 def _voucher(entry: Mapping[str, Any]) -> _Voucher:

@@ -5,7 +5,7 @@ from datetime import date, datetime
 from functools import cache
 
 from pydantic import TypeAdapter
-from sqlalchemy import Column, Connection, DateTime, Index, String, Table, Text, select
+from sqlalchemy import Column, Connection, DateTime, Index, String, Table, Text, func, select
 
 from cloudify_pipeline.accounting.vat_return import Sale
 from cloudify_pipeline.posting.log import schema as t
@@ -63,6 +63,24 @@ def kept_sales(
             rows = [row for part in parts for row in db.scalars(query.where(c.stripe_id.in_(part)))]
     sales = (_adapter().validate_json(row) for row in rows)
     return {sale.stripe_id: sale for sale in sales}
+
+
+def posted_elsewhere(log: PostingLog, connection: str, ids: Sequence[str]) -> dict[str, str]:
+    """Stripe id → the connection of this installation, other than `connection`, that posted it: two may share their books."""
+    c = t.identities.c
+    query = select(c.stripe_id, c.connection).where(c.kind == "document", c.connection != connection)
+    with log.engine.connect() as db:
+        parts = (ids[start : start + _PART] for start in range(0, len(ids), _PART))
+        return {row.stripe_id: row.connection for part in parts for row in db.execute(query.where(c.stripe_id.in_(part)))}
+
+
+def without_sale(log: PostingLog, connection: str) -> int:
+    """How many documents stand in the ledger of which nobody kept what they are to the VAT return."""
+    c = t.identities.c
+    kept = select(vat_sales.c.stripe_id).where(vat_sales.c.connection == c.connection, vat_sales.c.stripe_id == c.stripe_id)
+    query = select(func.count()).select_from(t.identities).where(c.connection == connection, c.kind == "document", ~kept.exists())
+    with log.engine.connect() as db:
+        return int(db.scalar(query) or 0)
 
 
 @cache
