@@ -1,6 +1,7 @@
 """`cloudify vat`: a month's EU-sales list, boxes and One Stop Shop draft, and whether the ledger agrees."""
 
 import asyncio
+from collections.abc import Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any
@@ -15,7 +16,7 @@ from cloudify_pipeline.cli.paragraphs import heading, paragraph
 from cloudify_pipeline.cli.progress import watching
 from cloudify_pipeline.control.vat_files import can_be_filed, write_files
 from cloudify_pipeline.control.vat_periods import Period, last_month, month, quarter
-from cloudify_pipeline.control.vat_reconcile import Difference, DifferenceKind
+from cloudify_pipeline.control.vat_reconcile import NO_CODE, Difference, DifferenceKind
 from cloudify_pipeline.control.vat_return import VatReturn, vat_return
 from cloudify_pipeline.control.vat_threshold import threshold_document
 from cloudify_pipeline.control.vat_threshold import words as threshold_words
@@ -40,6 +41,7 @@ _HEADINGS: dict[DifferenceKind, str] = {
     "moved": "Counted in another period (no difference)",
 }
 _ALWAYS: tuple[Box, ...] = ("b_goods", "b_services", "c")
+_IN_NO_BOX = frozenset({"exempt", "oss", "unplaced"})
 _SHOWN = 20
 
 
@@ -128,6 +130,8 @@ def _whole(found: VatReturn, box: Box) -> int:
         return sum(one.whole_goods for one in found.listed)
     if box == "b_services":
         return sum(one.whole_services for one in found.listed)
+    if box == "b_untold":
+        return sum(whole(one.untold) for one in found.listed)
     return whole(found.boxes[box].net)
 
 
@@ -182,7 +186,8 @@ def _boxes(found: VatReturn) -> None:
         )
     for box, sums in found.boxes.items():
         if box != "sales_vat" and (sums.net or sums.vat or box in _ALWAYS):
-            rows.append((BOXES[box], _amount(sums.net), _amount(sums.vat) if sums.vat else "", _kroner(_whole(found, box))))
+            reported = "" if box in _IN_NO_BOX else _kroner(_whole(found, box))
+            rows.append((BOXES[box], _amount(sums.net), _amount(sums.vat) if sums.vat else "", reported))
     table("", ("Box", "Net>", "VAT>", "To report>"), rows)
     for note in found.notes:
         paragraph(note, indent=1)
@@ -231,6 +236,9 @@ def _differences(found: VatReturn) -> None:
     for kind in kinds:
         items = [one for one in found.differences if one.kind == kind]
         paragraph(_HEADINGS[kind], indent=1, style="held" if items[0].counts else "")
+        if kind == "untold":
+            _by_code(items)
+            continue
         rows = [
             (one.about, one.code or "", *("" if side is None else _amount(side) for side in (one.ours, one.ledger)), one.words)
             for one in items[:_SHOWN]
@@ -238,6 +246,16 @@ def _differences(found: VatReturn) -> None:
         table("", ("Document", "VAT code", "Ours>", "Ledger>", "What"), rows)
         if len(items) > _SHOWN:
             paragraph(f"and {len(items) - _SHOWN} more (--json, --csv)", indent=1)
+
+
+def _by_code(items: Sequence[Difference]) -> None:
+    """What is settled for a whole VAT code need not be told document by document."""
+    codes = sorted({one.code or NO_CODE for one in items})
+    rows = []
+    for code in codes:
+        several = [one for one in items if (one.code or NO_CODE) == code]
+        rows.append((code, str(len(several)), _amount(sum((one.ours or Decimal(0) for one in several), Decimal(0)))))
+    table("", ("VAT code", "Documents>", "Net>"), rows)
 
 
 def _rest(found: VatReturn) -> None:
