@@ -1,16 +1,18 @@
 """The database refuses to delete what the books rest on before its time is over, and to change what is only added to."""
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 
+from cloudify_pipeline.accounting.vat_return import Sale
 from cloudify_pipeline.ledgers.port import LedgerIdentity
 from cloudify_pipeline.posting.log.retention import APPENDED, KEPT, YEARS, triggers
 from cloudify_pipeline.posting.log.store import PostingLog
+from cloudify_pipeline.posting.log.vat_sales import sale_change
 from cloudify_pipeline_tests.posting.conftest import Poster
 from cloudify_pipeline_tests.posting.fake_ledger import FakeLedger
 
@@ -21,6 +23,9 @@ def kept(tmp_path: Path) -> Iterator[PostingLog]:
     log = PostingLog(f"sqlite:///{tmp_path / 'posting.db'}")
     log.bind("nordlys", LedgerIdentity("1234567", "Nordlys Software ApS", "DKK"), datetime(2026, 11, 2, tzinfo=UTC))
     Poster(FakeLedger(), log).run()
+    sale = Sale("in_1", "N-1", date(2026, 11, 2), "DKK", "domestic", "DK", None, "none", None, ())
+    with log.engine.begin() as db:
+        sale_change("nordlys", sale, datetime(2026, 11, 2, tzinfo=UTC), made=True).apply(db)
     yield log
     log.close()
 

@@ -12,8 +12,7 @@ from cloudify_pipeline.control.vat_periods import month, quarter
 from cloudify_pipeline.control.vat_return import VatReturn, vat_return
 from cloudify_pipeline.control.vat_threshold import words
 from cloudify_pipeline.ledgers.economic.ledger import EconomicLedger
-from cloudify_pipeline.posting.log.schema import identities
-from cloudify_pipeline.posting.log.vat_sales import vat_sales
+from cloudify_pipeline.posting.log.schema import identities, vat_sales
 from cloudify_pipeline.sandbox.economic.documents import book, written
 from cloudify_pipeline.sandbox.stripe.invoices import Line
 from cloudify_pipeline_tests.whole_runs.conftest import Company
@@ -188,7 +187,8 @@ def test_what_was_posted_without_evidence_is_decided_once_more(company: Company,
     before = filed(company)
     opened = company.connection()
     with opened.log.engine.begin() as db:
-        db.execute(vat_sales.delete())
+        # A log of before there was this table; the database would not let them be deleted.
+        db.execute(vat_sales.update().values(connection="lost"))
     opened.log.close()
     found = filed(company)
     assert found.parts == before.parts

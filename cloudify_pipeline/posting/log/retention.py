@@ -11,7 +11,14 @@ from collections.abc import Iterator, Mapping
 from sqlalchemy import Connection, text
 
 YEARS = 10
-KEPT = {"operations": "intended_at", "attempts": "at", "identities": "linked_at", "records": "updated_at", "audit": "at"}
+KEPT = {
+    "operations": "intended_at",
+    "attempts": "at",
+    "identities": "linked_at",
+    "records": "updated_at",
+    "vat_sales": "at",
+    "audit": "at",
+}
 """What is evidence, and the column that says from when it is."""
 APPENDED = ("attempts", "audit")
 """What is written once and never again."""

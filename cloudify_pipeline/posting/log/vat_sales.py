@@ -5,25 +5,15 @@ from datetime import date, datetime
 from functools import cache
 
 from pydantic import TypeAdapter
-from sqlalchemy import Column, Connection, DateTime, Index, String, Table, Text, func, select
+from sqlalchemy import Connection, func, select
 
 from cloudify_pipeline.accounting.vat_return import Sale
 from cloudify_pipeline.posting.log import schema as t
 from cloudify_pipeline.posting.log.database import add_new, upsert
+from cloudify_pipeline.posting.log.schema import vat_sales
 from cloudify_pipeline.posting.log.store import LogChange, PostingLog
 
 _PART = 500
-
-vat_sales = Table(
-    "vat_sales",
-    t.metadata,
-    Column("connection", String(64), primary_key=True),
-    Column("stripe_id", String(255), primary_key=True),
-    Column("day", String(10), nullable=False),
-    Column("sale", Text, nullable=False),
-    Column("at", DateTime(timezone=True), nullable=False),
-)
-Index("vat_sales_by_day", vat_sales.c.connection, vat_sales.c.day)
 
 
 def sale_change(connection: str, sale: Sale, now: datetime, *, made: bool) -> LogChange:
