@@ -11,12 +11,14 @@ from cloudify_pipeline.accounting.vat_return import BOXES
 from cloudify_pipeline.control.vat_return import VatReturn
 
 EU_SALES = "eu-sales"
+_OPEN = frozenset({"no_vat_number", "untold", "unplaced", "no_evidence", "no_base", "missing"})
+"""Differences that leave it open what rubrik B is made of. What somebody booked by hand is theirs to add."""
 
 
 def write_files(found: VatReturn, folder: Path) -> list[Path]:
     """Write every file of the period into `folder`, over those of an earlier call; gives their paths.
 
-    The EU-sales file is left out while something of rubrik B has no VAT number, or is not told apart: it would be wrong.
+    The EU-sales file is left out while something is open that could belong in rubrik B: it would be wrong.
     """
     folder.mkdir(parents=True, exist_ok=True)
     name = found.period.name
@@ -37,8 +39,8 @@ def write_files(found: VatReturn, folder: Path) -> list[Path]:
 
 
 def can_be_filed(found: VatReturn) -> bool:
-    """Whether every sale of rubrik B has a VAT number, and is of goods or of services."""
-    return bool(found.seller) and all(one.number and not one.untold for one in found.listed)
+    """Whether there is a list, and nothing is open that could belong on it."""
+    return bool(found.seller and found.listed) and not any(one.kind in _OPEN for one in found.differences)
 
 
 def _boxes(found: VatReturn) -> str:

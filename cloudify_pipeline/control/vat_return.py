@@ -217,9 +217,7 @@ def _in_boxes(opened: OpenConnection, sales: Mapping[str, Sale], currency: str) 
 def _without_evidence(booked: Booked, sales: Mapping[str, Sale]) -> Iterator[Difference]:
     for stripe_id, document in booked.ours.items():
         if stripe_id not in sales:
-            words = (
-                f"has the key of {stripe_id}, and what it is to the VAT return is not known: stage Stripe's data and ask again"
-            )
+            words = f"has the key of {stripe_id}"
             net = document.base.net if document.base else None
             yield Difference("no_evidence", f"invoice {document.number}", words, None, None, net)
 
