@@ -40,7 +40,7 @@ def threshold_watch(
     if currency is None or threshold is None or in_use(oss, today):
         return None
     before = date(today.year - 1, 1, 1)
-    posted = list(kept_sales(opened.log, opened.name, first=before).values())
+    posted = list(kept_sales(opened.log, opened.name, first=before, eu_consumers=True).values())
     known = opened.log.identities(opened.name, "document")
     planned = planned_documents(opened) if due is None else [plan for plan in due if isinstance(plan, PlannedDocument)]
     sales = (sale_of(plan) for plan in planned if plan.stripe_id not in known)

@@ -155,10 +155,11 @@ vat_sales = Table(
     Column("connection", String(64), primary_key=True),
     Column("stripe_id", String(255), primary_key=True),
     Column("day", String(10), nullable=False),
+    Column("eu_consumer", Boolean, nullable=False),
     Column("sale", Text, nullable=False),
     Column("at", DateTime(timezone=True), nullable=False),
 )
-Index("vat_sales_by_day", vat_sales.c.connection, vat_sales.c.day)
+Index("vat_sales_by_day", *(vat_sales.c[name] for name in ("connection", "eu_consumer", "day")))
 
 search_terms = Table(
     "search_terms",

@@ -22,6 +22,7 @@ def sale_change(connection: str, sale: Sale, now: datetime, *, made: bool) -> Lo
         "connection": connection,
         "stripe_id": sale.stripe_id,
         "day": sale.date.isoformat(),
+        "eu_consumer": sale.eu_consumer,
         "sale": _adapter().dump_json(sale).decode(),
         "at": now,
     }
@@ -36,15 +37,23 @@ def sale_change(connection: str, sale: Sale, now: datetime, *, made: bool) -> Lo
 
 
 def kept_sales(
-    log: PostingLog, connection: str, *, first: date | None = None, last: date | None = None, ids: Sequence[str] | None = None
+    log: PostingLog,
+    connection: str,
+    *,
+    first: date | None = None,
+    last: date | None = None,
+    ids: Sequence[str] | None = None,
+    eu_consumers: bool = False,
 ) -> dict[str, Sale]:
-    """Stripe id → sale, of the documents dated from `first` to `last`, or of those in `ids`."""
+    """Stripe id → sale, of the documents dated from `first` to `last`, or of those in `ids`; `eu_consumers`: of those alone."""
     c = vat_sales.c
     query = select(c.sale).where(c.connection == connection)
     if first is not None:
         query = query.where(c.day >= first.isoformat())
     if last is not None:
         query = query.where(c.day <= last.isoformat())
+    if eu_consumers:
+        query = query.where(c.eu_consumer)
     with log.engine.connect() as db:
         if ids is None:
             rows = list(db.scalars(query))
