@@ -62,7 +62,7 @@ _ENTRIES = (
     Entry("E-MAPPING", "A mapped field cannot be filled as the settings demand.", "Correct the Stripe field or the mapping that the message names."),
     Entry("E-TOO-LONG", "A value is longer than the ledger field.", "Shorten it in Stripe, or set on_too_long: truncate."),
     Entry("E-VAT-ZONE", "The VAT zone cannot be decided, or cannot be right.", "Add the country or the VAT number to the Stripe customer, or set vat.countries or vat.zone_from."),
-    Entry("E-VAT-ID", "The buyer's VAT number is missing, wrong or not verified.", "Correct the number in Stripe and have it verified, or set vat.unverified_vat_number or vat.zone_from."),
+    Entry("E-VAT-ID", "The buyer's VAT number is missing, wrong or not verified.", "Correct the number in Stripe and have it verified, or set vat.evidence, vat.unverified_vat_number or vat.zone_from."),
     Entry("E-VAT-RATE", "Stripe's tax rate is not the rate that the ledger will use.", "Correct the tax rate in Stripe, or the account of the product group in the ledger."),
     Entry("E-TOTAL", "The ledger's total would not be, or is not, Stripe's total.", "Compare the amounts in the message and correct the price, the VAT or the rounding that differs; nothing was booked."),
     Entry("E-STRIPE-SUM", "Stripe's own amounts do not add up.", "Look at the invoice in Stripe; report it if it looks right there."),

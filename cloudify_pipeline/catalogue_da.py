@@ -44,7 +44,7 @@ DANISH: dict[str, tuple[str, str]] = {
     "E-MAPPING": ("Et tilknyttet felt kan ikke udfyldes, som indstillingerne kræver.", "Ret det Stripe-felt eller den felttilknytning, som meddelelsen nævner."),
     "E-TOO-LONG": ("En værdi er længere end feltet i regnskabet.", "Gør den kortere i Stripe, eller indstil on_too_long: truncate."),
     "E-VAT-ZONE": ("Momszonen kan ikke afgøres, eller kan ikke være rigtig.", "Udfyld land eller momsnummer på kunden i Stripe, eller indstil vat.countries eller vat.zone_from."),
-    "E-VAT-ID": ("Købers momsnummer mangler, er forkert eller er ikke bekræftet.", "Ret nummeret i Stripe og få det bekræftet, eller indstil vat.unverified_vat_number eller vat.zone_from."),
+    "E-VAT-ID": ("Købers momsnummer mangler, er forkert eller er ikke bekræftet.", "Ret nummeret i Stripe og få det bekræftet, eller indstil vat.evidence, vat.unverified_vat_number eller vat.zone_from."),
     "E-VAT-RATE": ("Momssatsen i Stripe er ikke den, som regnskabet vil bruge.", "Ret momssatsen i Stripe, eller kontoen på varegruppen i regnskabet."),
     "E-TOTAL": ("Totalen i regnskabet ville ikke være, eller er ikke, den samme som i Stripe.", "Sammenlign beløbene i meddelelsen, og ret den pris, moms eller afrunding, der afviger; intet er bogført."),
     "E-STRIPE-SUM": ("Stripes egne beløb stemmer ikke.", "Se på fakturaen i Stripe; meld fejlen, hvis den ser rigtig ud dér."),

@@ -48,6 +48,10 @@ LOGGED: Mapping[str, tuple[str, bool]] = {
     "written_back": ("which state Stripe's metadata was told last, as a hash", False),
     "chart_seen": ("what the configured numbers pointed to in the ledger at the last run", False),
     "accepted": ("what somebody decided about a held document, and who", True),
+    "vat_numbers": (
+        "what VIES or Stripe answered about a buyer's VAT number: when, registered name and address, consultation number",
+        True,
+    ),
     "rounding_seen": ("how the ledger rounded VAT in the answers to our own documents", False),
     "relinks": ("when it was read which documents of ours stood in the ledger already", False),
     "vat_sales": ("each posted document's sums by VAT code, with the buyer's country and VAT number, for the VAT return", True),

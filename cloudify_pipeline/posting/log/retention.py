@@ -17,10 +17,11 @@ KEPT = {
     "identities": "linked_at",
     "records": "updated_at",
     "vat_sales": "at",
+    "vat_numbers": "asked_at",
     "audit": "at",
 }
 """What is evidence, and the column that says from when it is."""
-APPENDED = ("attempts", "audit")
+APPENDED = ("attempts", "vat_numbers", "audit")
 """What is written once and never again."""
 
 _PRESENT = {
