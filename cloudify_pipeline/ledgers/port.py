@@ -10,6 +10,7 @@ after its retries). Raised by :meth:`Ledger.send` only: ``Refused``, ``NotSent``
 import datetime
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Literal, Protocol
 
 from cloudify_pipeline.accounting.chart import Chart, Number
@@ -56,6 +57,21 @@ class LedgerDocument:
     draft_number: Number | None = None
     """For a booked invoice: the number its draft had, where the ledger tells."""
     vat_zone: Number | None = None
+    base: Totals | None = None
+    """Its totals in the ledger's base currency, where the ledger tells."""
+
+
+@dataclass(frozen=True, slots=True)
+class SalesEntry:
+    """One booked entry of a sale: net, in the base currency, positive for a sale. `document`: the invoice it belongs to."""
+
+    account: Number
+    vat_code: str | None
+    date: datetime.date
+    amount: Decimal
+    document: Number | None = None
+    voucher: Number | None = None
+    text: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,6 +221,12 @@ class Ledger(Protocol):
         self, first: datetime.date, last: datetime.date, kinds: Sequence[StoredKind]
     ) -> Sequence[LedgerDocument]:
         """Every document of these `kinds` and days, both included, by lists of 1,000; whoever made it."""
+
+    async def sales_entries(self, first: datetime.date, last: datetime.date) -> Sequence[SalesEntry] | None:
+        """Every booked entry of these days, both included, on a sales account or with a VAT code of one; whoever made it.
+
+        None where this app may not read the accounts.
+        """
 
     def book_document(self, draft: Number, *, key: str, send_by: str = "none") -> Write:
         """The exact request that books a draft invoice. Irreversible."""
