@@ -5,6 +5,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# A machine that is busy with something else must not make a property fail.
+settings.register_profile("any-machine")
+settings.load_profile("any-machine")
 
 
 @pytest.fixture(scope="session")

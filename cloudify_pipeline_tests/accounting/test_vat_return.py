@@ -6,7 +6,7 @@ from dataclasses import replace
 from decimal import Decimal
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from cloudify_pipeline.accounting.documents import Totals
@@ -121,7 +121,6 @@ sales = st.builds(
 )
 
 
-@settings(deadline=None)
 @given(st.lists(sales, max_size=12))
 def test_the_boxes_are_all_sales_and_the_list_is_rubrik_b(month: list[Sale]) -> None:
     found = [part for one in month for part in parts(one, Supplies({"UEUV": "goods"}), "DKK")]
@@ -143,7 +142,6 @@ def test_the_boxes_are_all_sales_and_the_list_is_rubrik_b(month: list[Sale]) -> 
     assert {one.sale.kind for one in found if one.box == "oss"} <= {"oss"}
 
 
-@settings(deadline=None)
 @given(st.lists(amounts, min_size=1, max_size=5), amounts)
 def test_base_amounts_add_up_to_the_ledgers_total(nets: Sequence[Decimal], base: Decimal) -> None:
     sold = sale("abroad", "NO", *(code(str(net)) for net in nets), currency="EUR", base=Totals(base, Decimal(0), base))

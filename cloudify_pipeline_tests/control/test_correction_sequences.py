@@ -246,7 +246,7 @@ def log() -> Iterator[PostingLog]:
     made.close()
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=120)
 @given(invoice=invoices(), rounds=st.lists(st.lists(ACTIONS, max_size=4), min_size=1, max_size=4))
 def test_the_sum_of_corrections_is_never_more_than_there_is(
     log: PostingLog, invoice: dict[str, Any], rounds: list[list[tuple[Any, ...]]]

@@ -218,7 +218,7 @@ def test_what_was_learned_is_shown_with_the_answer_that_taught_it() -> None:
     }
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     nets=st.lists(st.decimals("-500", "50000", places=2).filter(bool), min_size=1, max_size=30),
     rate=st.sampled_from([Decimal(25), Decimal(12), Decimal("5.5"), Decimal(0)]),

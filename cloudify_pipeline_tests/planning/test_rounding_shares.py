@@ -88,7 +88,7 @@ def test_the_judge_judges() -> None:
     assert len(judged.shares.wrong) == planned
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(seed=st.integers(COUNT, 2**40), discounts=st.sampled_from(["line", "product_line"]), rounding=st.sampled_from(ROUNDINGS))
 def test_other_seeds_are_right_too(seed: int, discounts: str, rounding: Rounding) -> None:
     judged = _JUDGES[rounding]

@@ -54,7 +54,7 @@ def invoices(draw: st.DrawFn) -> InvoiceRecord:
     return books.record(lines, currency=currency, customer_address=address)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(record=invoices(), discounts=st.sampled_from(["line", "product_line"]), correct=st.booleans())
 def test_the_total_is_stripes_or_the_document_is_held(record: InvoiceRecord, discounts: str, correct: bool) -> None:
     connection = books.settings(
@@ -74,7 +74,7 @@ def test_the_total_is_stripes_or_the_document_is_held(record: InvoiceRecord, dis
         assert round_half_up(one.unit_price) == one.unit_price >= 0
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(amounts=st.lists(st.integers(1, 10_000_000), min_size=1, max_size=4), currency=st.sampled_from(["dkk", "eur", "jpy"]))
 def test_without_vat_nothing_is_ever_held(amounts: list[int], currency: str) -> None:
     lines = [books.line(amount, id=f"il_{index}") for index, amount in enumerate(amounts)]

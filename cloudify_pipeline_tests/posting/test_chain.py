@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.exc import IntegrityError
 
 from cloudify_pipeline.accounting.vat_evidence import Answer
+from cloudify_pipeline.accounting.vat_return import Sale
 from cloudify_pipeline.errors import Problem
 from cloudify_pipeline.ledgers.port import LedgerIdentity, Write
 from cloudify_pipeline.posting.endings import Ending
@@ -24,12 +25,24 @@ from cloudify_pipeline.posting.log.chain import GENESIS, note_settings, page
 from cloudify_pipeline.posting.log.persons import Word, word_change
 from cloudify_pipeline.posting.log.store import PostingLog
 from cloudify_pipeline.posting.log.vat_numbers import keep_vat_answers
+from cloudify_pipeline.posting.log.vat_sales import sale_change
 from cloudify_pipeline.posting.log.verify import Anchor, Verified, verify
 from cloudify_pipeline_tests.posting.conftest import Poster
 from cloudify_pipeline_tests.posting.fake_ledger import FakeLedger
 
 NOW = datetime(2026, 11, 2, 9, tzinfo=UTC)
-TABLES = ("audit", "audit_heads", "bindings", "identities", "operations", "attempts", "records", "accepted", "vat_numbers")
+TABLES = (
+    "audit",
+    "audit_heads",
+    "bindings",
+    "identities",
+    "operations",
+    "attempts",
+    "records",
+    "accepted",
+    "vat_numbers",
+    "vat_sales",
+)
 ANSWER = Answer("DE136695976", "vies", True, NOW, "Musterfirma GmbH", consultation_number="WAPIAAAAZ0000001")
 
 
@@ -42,6 +55,10 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
     note_settings(log.engine, "nordlys", "a" * 64, NOW)
     Poster(FakeLedger(), log).run(invoices=2)
     keep_vat_answers(log.engine, "nordlys", [ANSWER, replace(ANSWER, number="FR40303265045")], NOW)
+    for one in ("in_1", "in_2"):
+        sale = Sale(one, "N-1", date(2026, 11, 2), "DKK", "domestic", "DK", None, "none", None, ())
+        with log.engine.begin() as db:
+            sale_change("nordlys", sale, NOW, made=True).apply(db)
     held = Ending("document", "in_9", "held", problem=Problem("E-VAT-ID", "DE1", "tax_id", "DE1"))
     log.record("nordlys", [held], run_id="run", now=NOW)
     with log.engine.begin() as db:
@@ -100,8 +117,8 @@ def test_an_untouched_log_verifies(kept: PostingLog) -> None:
     entries: dict[str, int] = dict(rows)
     # A customer and a product, two drafts that are booked: six intents and outcomes.
     written = {"intent": 6, "outcome": 6, "identity": 6}
-    assert entries == {"binding": 1, "settings": 1, **written, "record": 3, "person": 1, "vat_number": 2}
-    assert found.entries == 26
+    assert entries == {"binding": 1, "settings": 1, **written, "record": 3, "person": 1, "vat_number": 2, "vat_sale": 2}
+    assert found.entries == 28
     assert verify(kept.engine, "another").findings == []
 
 
@@ -128,7 +145,7 @@ def test_every_deleted_row_is_found(kept: PostingLog, table: str, which: str) ->
     found = verify(kept.engine, "nordlys")
     assert found.findings
     if table == "audit":
-        assert found.first_bad == {"first": 1, "middle": 14, "last": 26}[which]
+        assert found.first_bad == {"first": 1, "middle": 15, "last": 28}[which]
         assert "missing" in found.findings[0].what
 
 
@@ -158,7 +175,7 @@ def test_two_rows_that_changed_places_are_found(kept: PostingLog, table: str, sw
         assert found.first_bad == 2
 
 
-@pytest.mark.parametrize("table", ["operations", "attempts", "records", "identities", "accepted", "vat_numbers"])
+@pytest.mark.parametrize("table", ["operations", "attempts", "records", "identities", "accepted", "vat_numbers", "vat_sales"])
 def test_a_row_that_was_slipped_in_is_found(kept: PostingLog, table: str) -> None:
     key = {"operations": "id", "attempts": "id", "accepted": "code", "vat_numbers": "number"}.get(table, "stripe_id")
     names = [column.name for column in t.metadata.tables[table].columns]
@@ -185,16 +202,16 @@ def test_an_anchor_shows_a_chain_that_was_written_anew_and_one_that_was_cut(kept
     assert verify(kept.engine, "nordlys", anchor=anchor).findings == []
     with closing(sqlite3.connect(kept.url.removeprefix("sqlite:///"), isolation_level=None)) as db:
         unguard(db)
-        db.execute("DELETE FROM audit WHERE seq > 25")
-        [before] = db.execute("SELECT hash FROM audit WHERE seq = 25").fetchone()
-        db.execute("UPDATE audit_heads SET seq = 25, hash = ?", (before,))
+        db.execute("DELETE FROM audit WHERE seq > 27")
+        [before] = db.execute("SELECT hash FROM audit WHERE seq = 27").fetchone()
+        db.execute("UPDATE audit_heads SET seq = 27, hash = ?", (before,))
         db.execute("DELETE FROM accepted")
     assert verify(kept.engine, "nordlys").findings == []
     [cut] = verify(kept.engine, "nordlys", anchor=anchor).findings
-    assert cut.what == "entry 26 was anchored and the chain ends with entry 25"
+    assert cut.what == "entry 28 was anchored and the chain ends with entry 27"
     note_settings(kept.engine, "nordlys", "b" * 64, NOW)
     [anew] = verify(kept.engine, "nordlys", anchor=anchor).findings
-    assert (anew.seq, anew.what) == (26, "entry 26 is not the one that was anchored: the chain was written anew")
+    assert (anew.seq, anew.what) == (28, "entry 28 is not the one that was anchored: the chain was written anew")
 
 
 def test_the_whole_chain_taken_away_is_found(kept: PostingLog) -> None:
@@ -302,4 +319,4 @@ def test_the_first_entry_follows_nothing(kept: PostingLog) -> None:
 def test_a_verified_log_says_where_it_ends(kept: PostingLog) -> None:
     found: Verified = verify(kept.engine, "nordlys")
     assert isinstance(found.head, Anchor)
-    assert (found.head.seq, found.begins_at) == (26, "2026-11-02T09:00:00.000000+00:00")
+    assert (found.head.seq, found.begins_at) == (28, "2026-11-02T09:00:00.000000+00:00")

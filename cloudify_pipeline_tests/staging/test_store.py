@@ -85,7 +85,7 @@ def test_a_link_that_stripe_signs_anew_on_each_read_is_no_change(staging: Stagin
     assert put(staging, "invoice", invoice("in_1", hosted_invoice_url="https://invoice.stripe.com/i/2", number="A-2")) == 1
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.lists(st.lists(st.tuples(st.integers(0, 4), st.integers(0, 3)), max_size=8), max_size=4))
 def test_the_latest_of_each_id_is_staged_once(
     tmp_path_factory: pytest.TempPathFactory, batches: list[list[tuple[int, int]]]

@@ -45,7 +45,7 @@ def test_every_object_is_read_and_never_at_a_higher_price(wanted: dict[str, int]
     assert len(fetches.singly) + sum(1 + count // 100 for count in inside) <= max(len(wanted), 1)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.lists(st.integers(0, 900), max_size=330), st.integers(0, 900), st.integers(0, 900))
 async def test_a_span_is_read_whole_whatever_lies_in_which_second(times: list[int], first: int, last: int) -> None:
     fake = FakeStripe()

@@ -214,7 +214,7 @@ LIFE = (
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(order=st.permutations(range(len(LIFE))), again=st.lists(st.integers(0, len(LIFE) - 1), max_size=20))
 def test_what_events_say_does_not_depend_on_their_order_or_repetition(order: list[int], again: list[int]) -> None:
     assert interpret(LIFE[n] for n in [*order, *again]) == interpret(LIFE)

@@ -49,6 +49,11 @@ def vat_number(row: Mapping[str, Any]) -> Told:
     return "vat_number", f"{row['number']}:{row['source']}:{row['asked_at']}:{row['tax_id']}", _without(row, "connection")
 
 
+def vat_sale(row: Mapping[str, Any]) -> Told:
+    """What a posted document is to the VAT return."""
+    return "vat_sale", str(row["stripe_id"]), _without(row, "connection")
+
+
 def existing(db: Connection, connection: str) -> Iterator[Told]:
     """Everything that stands in the log of `connection`, as entries would tell it."""
     for told, table in ((binding, t.bindings), (identity, t.identities)):

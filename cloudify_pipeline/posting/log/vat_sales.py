@@ -8,8 +8,10 @@ from pydantic import TypeAdapter
 from sqlalchemy import Connection, func, select
 
 from cloudify_pipeline.accounting.vat_return import Sale
+from cloudify_pipeline.posting.log import evidence
 from cloudify_pipeline.posting.log import schema as t
-from cloudify_pipeline.posting.log.database import add_new, upsert
+from cloudify_pipeline.posting.log.chain import page
+from cloudify_pipeline.posting.log.database import upsert
 from cloudify_pipeline.posting.log.schema import vat_sales
 from cloudify_pipeline.posting.log.store import LogChange, PostingLog
 
@@ -28,10 +30,14 @@ def sale_change(connection: str, sale: Sale, now: datetime, *, made: bool) -> Lo
     }
 
     def apply(db: Connection) -> None:
-        if made:
-            upsert(db, vat_sales, [row])
-        else:
-            add_new(db, vat_sales, [row])
+        # The chain is locked first: nobody else keeps the same sale between the look and the writing.
+        chain = page(db, connection, now)
+        mine = (vat_sales.c.connection == connection, vat_sales.c.stripe_id == sale.stripe_id)
+        kept = db.scalar(select(vat_sales.c.sale).where(*mine))
+        if kept == row["sale"] or (kept is not None and not made):
+            return
+        chain.tell(evidence.vat_sale(row), now)
+        upsert(db, vat_sales, [row])
 
     return LogChange(apply)
 

@@ -70,8 +70,9 @@ _TELLS = {
     "record": "records",
     "person": "accepted",
     "vat_number": "vat_numbers",
+    "vat_sale": "vat_sales",
 }
-_TABLES = ("bindings", "identities", "operations", "attempts", "records", "accepted", "vat_numbers")
+_TABLES = ("bindings", "identities", "operations", "attempts", "records", "accepted", "vat_numbers", "vat_sales")
 
 
 @dataclass(slots=True)
@@ -258,6 +259,11 @@ def _number(row: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
     return subject, facts
 
 
+def _sale(row: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+    _, subject, facts = evidence.vat_sale(row)
+    return subject, facts
+
+
 _KEYS: Mapping[str, Callable[[dict[str, Any]], tuple[Any, dict[str, Any]]]] = {
     "bindings": _bound,
     "identities": _named,
@@ -266,6 +272,7 @@ _KEYS: Mapping[str, Callable[[dict[str, Any]], tuple[Any, dict[str, Any]]]] = {
     "records": _named,
     "accepted": _accepted,
     "vat_numbers": _number,
+    "vat_sales": _sale,
 }
 
 
