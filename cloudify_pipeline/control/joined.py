@@ -13,11 +13,14 @@ PORTION = 500
 """Records that are in memory at one time."""
 
 
-def joined_records(staging: Staging, ids: Sequence[str]) -> Iterator[Record]:
-    """The records of `ids` in their order; what is not staged is left out. Staging is closed between two portions."""
+def joined_records(staging: Staging, ids: Sequence[str], *, charges: bool = False) -> Iterator[Record]:
+    """The records of `ids` in their order; what is not staged is left out. Staging is closed between two portions.
+
+    `charges`: invoices with the charges that pay them.
+    """
     for part in portions(ids):
         with staging.reading():
-            records = _portion(staging, part)
+            records = _portion(staging, part, paying=charges)
         yield from records
 
 
@@ -36,11 +39,12 @@ def portions(ids: Sequence[T]) -> Iterator[Sequence[T]]:
     return (ids[start : start + PORTION] for start in range(0, len(ids), PORTION))
 
 
-def _portion(staging: Staging, ids: Sequence[str]) -> list[Record]:
+def _portion(staging: Staging, ids: Sequence[str], *, paying: bool) -> list[Record]:
     invoices = staging.objects("invoice", [i for i in ids if not is_charge(i)])
     charges = staging.objects("charge", [i for i in ids if is_charge(i)])
     sent = staging.sent_at(list(invoices))
     payments = staging.payments_of(list(invoices))
+    paid_by = staging.objects("charge", _ids(one for some in payments.values() for one in some)) if paying else {}
     customers = staging.objects("customer", _ids(o.get("customer") for o in (*invoices.values(), *charges.values())))
     details = [priced(line) for invoice in invoices.values() for line in lines_of(invoice)]
     products = staging.objects("product", _ids(one.get("product") for one in details))
@@ -55,6 +59,7 @@ def _portion(staging: Staging, ids: Sequence[str]) -> list[Record]:
             rates,
             sent.get(stripe_id),
             tuple(payments.get(stripe_id, ())),
+            tuple(paid_by[one] for one in payments.get(stripe_id, ()) if one in paid_by),
         )
         for stripe_id, i in invoices.items()
     }

@@ -10,6 +10,7 @@ after its retries). Raised by :meth:`Ledger.send` only: ``Refused``, ``NotSent``
 import datetime
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Literal, Protocol
 
 from cloudify_pipeline.accounting.chart import Chart, Number
@@ -56,6 +57,8 @@ class LedgerDocument:
     draft_number: Number | None = None
     """For a booked invoice: the number its draft had, where the ledger tells."""
     vat_zone: Number | None = None
+    exchange_rate: Decimal | None = None
+    """Base currency for 100 units."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,8 @@ class InvoiceRecord:
     sent_at: datetime | None = None
     payments: tuple[str, ...] = ()
     """The payment intents and charges that pay it; Stripe keeps them apart."""
+    charges: tuple[Raw, ...] = ()
+    """Those charges themselves, where their rates of exchange are asked for."""
 
     @property
     def stripe_id(self) -> str:
@@ -124,6 +126,7 @@ class ChargeRecord:
             "customer_address": billing.get("address"),
             "customer_shipping": self.charge.get("shipping") or None,
             **self.charge,
+            "balance_transaction": id_of(self.charge.get("balance_transaction")),
         }
 
 

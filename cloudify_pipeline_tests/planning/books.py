@@ -71,6 +71,9 @@ def replaced_chart(
     return replace(CHART, vat_codes=both[0], sales_accounts=both[1])
 
 
+TODAY = date(2027, 1, 31)
+"""The last day of these books."""
+
 _SECRET = {"env": "UNSET"}
 
 
@@ -293,6 +296,7 @@ def plan(
         documents=documents or document_mappings(),
         lines=lines or line_mappings(),
         chart=replace(CHART, currencies=CHART.currencies | also),
+        today=TODAY,
         customer=customer,
         products={"prod_A": PLANNED_PRODUCT} if products is None else products,
         numbered=NUMBERED,

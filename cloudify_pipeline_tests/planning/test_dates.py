@@ -103,7 +103,7 @@ def test_never_a_closed_day_and_always_the_first_open_one(own: date, periods: tu
     # Day by day, by the chart's own word: slower, and with nothing to get wrong.
     horizon = [own + timedelta(days=n) for n in range(1100)]
     first = next((one for one in horizon if chart.open_on(one)), None)
-    dated = open_date(own, settings(invoices=MOVE), chart, "rule", {})
+    dated = open_date(own, settings(invoices=MOVE), chart, date.max, "rule", {})
     if first is None:
         assert isinstance(dated, Problem)
         assert dated.code == "E-PERIOD"
@@ -111,7 +111,7 @@ def test_never_a_closed_day_and_always_the_first_open_one(own: date, periods: tu
         assert isinstance(dated, DocumentDate)
         assert dated.day == first
         assert chart.open_on(dated.day)
-    held = open_date(own, settings(), chart, "rule", {})
+    held = open_date(own, settings(), chart, date.max, "rule", {})
     assert isinstance(held, DocumentDate) is chart.open_on(own)
     if isinstance(held, DocumentDate):
         assert (held.day, held.words) == (own, ())
