@@ -68,7 +68,7 @@ _ENTRIES = (
     Entry("E-STRIPE-SUM", "Stripe's own amounts do not add up.", "Look at the invoice in Stripe; report it if it looks right there."),
     Entry("E-CURRENCY", "The currency is not set up in the ledger.", "Add the currency code to the ledger."),
     Entry("E-CURRENCY-DECIMALS", "An amount is finer than the two decimals that the ledger keeps.", "Post it by hand with an amount that the ledger can hold; in Stripe, round prices in this currency to two decimals."),
-    Entry("E-EXCHANGE", "The rate at which Stripe converted the payment is not known yet.", "Nothing to do where Stripe has not settled it: the next run takes it; else sync the record by its id, or set invoices.exchange_rate: ledger."),
+    Entry("E-EXCHANGE", "The rate at which Stripe converted the payment is not known yet.", "Wait for the next run where Stripe has not settled the payment yet; where it has, sync the record by its id, or leave the rate to the ledger (invoices.exchange_rate)."),
     Entry("E-PERIOD", "The date lies in a closed or barred period, in no accounting year, or after today.", "Open the period in the ledger, set invoices.closed_period, or post the document by hand; a day that has not come is waited for."),
     Entry("E-DUE-MISSING", "The payment terms need a due date and the invoice has none.", "Choose other payment terms, or set a due date in Stripe."),
     Entry("E-DUE-EARLY", "The due date lies before the invoice date.", "Correct the due date in Stripe, or choose other payment terms."),

@@ -50,7 +50,7 @@ DANISH: dict[str, tuple[str, str]] = {
     "E-STRIPE-SUM": ("Stripes egne beløb stemmer ikke.", "Se på fakturaen i Stripe; meld fejlen, hvis den ser rigtig ud dér."),
     "E-CURRENCY": ("Valutaen er ikke oprettet i regnskabet.", "Opret valutakoden i regnskabet."),
     "E-CURRENCY-DECIMALS": ("Et beløb har flere end de to decimaler, som regnskabet kan rumme.", "Bogfør det i hånden med et beløb, som regnskabet kan rumme; afrund i Stripe priserne i denne valuta til to decimaler."),
-    "E-EXCHANGE": ("Kursen, som Stripe omregnede betalingen til, kendes endnu ikke.", "Du behøver ikke gøre noget, hvis Stripe ikke har afregnet endnu: næste kørsel tager den med; ellers synkronisér posten med dens id, eller sæt invoices.exchange_rate: ledger."),
+    "E-EXCHANGE": ("Kursen, som Stripe omregnede betalingen til, kendes endnu ikke.", "Vent på næste kørsel, hvis Stripe ikke har afregnet betalingen endnu; ellers synkronisér posten med dens id, eller overlad kursen til regnskabet (invoices.exchange_rate)."),
     "E-PERIOD": ("Datoen ligger i en lukket eller spærret periode, uden for alle regnskabsår eller efter dags dato.", "Åbn perioden i regnskabet, indstil invoices.closed_period, eller bogfør bilaget manuelt; en dag, der ikke er kommet, ventes der på."),
     "E-DUE-MISSING": ("Betalingsbetingelserne kræver en forfaldsdato, og fakturaen har ingen.", "Vælg andre betalingsbetingelser, eller sæt en forfaldsdato i Stripe."),
     "E-DUE-EARLY": ("Forfaldsdatoen ligger før fakturadatoen.", "Ret forfaldsdatoen i Stripe, eller vælg andre betalingsbetingelser."),

@@ -51,9 +51,7 @@ class DocumentDate:
         return (SalesLine(f"{ORIGINAL_DATE[self.language]} {self.original.isoformat()}"),)
 
 
-def document_date(
-    record: Record, settings: ConnectionSettings, chart: Chart, today: datetime.date
-) -> DocumentDate | Problem:
+def document_date(record: Record, settings: ConnectionSettings, chart: Chart, today: datetime.date) -> DocumentDate | Problem:
     """The day of `record` by `invoices.date`; an instant that is missing gives way to finalized_at, then created."""
     wanted = settings.invoices.date
     names = dict.fromkeys((wanted, "finalized_at", "created"))
@@ -62,14 +60,14 @@ def document_date(
         return Problem("E-PERIOD", f"the record has no {wanted}", field="invoices.date", found=wanted)
     name, moment = found
     rule, inputs = f"invoices.date: {wanted}", {name: moment.isoformat()}
-    dated = open_date(book_date(moment), settings, chart, today, rule, inputs)
+    dated = open_date(book_date(moment), settings, chart, today, rule=rule, inputs=inputs)
     if isinstance(dated, Problem) or dated.day == dated.original:
         return dated
     return replace(dated, language=language_of(record, settings.vat, ORIGINAL_DATE))
 
 
 def open_date(
-    day: datetime.date, settings: ConnectionSettings, chart: Chart, today: datetime.date, rule: str, inputs: dict[str, str]
+    day: datetime.date, settings: ConnectionSettings, chart: Chart, today: datetime.date, *, rule: str, inputs: Mapping[str, str]
 ) -> DocumentDate | Problem:
     """`day` where it is open; else what `invoices.closed_period` says of it. `rule` and `inputs` are why it is this day."""
     if day > today:

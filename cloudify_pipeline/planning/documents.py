@@ -115,7 +115,7 @@ def _plan(  # noqa: PLR0917
     fields = dict(sorted(mapped.values.items()))
     if not fields.get("recipient.name") and invoiced.name:
         fields["recipient.name"] = invoiced.name
-    rated = exchange_rate(record, due, settings, chart, fields, corrects[1] if corrects else None)
+    rated = exchange_rate(record, due, settings, chart, fields, original=corrects[1] if corrects else None)
     if isinstance(rated, Problem):
         return rated
     fields |= rated.fields

@@ -52,6 +52,7 @@ def exchange_rate(
     settings: ConnectionSettings,
     chart: Chart,
     mapped: Mapping[str, FieldValue],
+    *,
     original: Original | None = None,
 ) -> Rated | Problem:
     """The rate that `record` is written with, as base currency for 100 units. `original` is the document it takes back.
@@ -135,7 +136,9 @@ def _payments(record: Record) -> list[_Paid] | str | Problem:
         payment = one.get("payment") or {}
         references = {id_of(payment.get(name)) for name in ("payment_intent", "charge")} - {None}
         if not references:
-            return f"{format_money(from_minor(int(one['amount_paid']), record.currency), record.currency)} was paid outside Stripe"
+            return (
+                f"{format_money(from_minor(int(one['amount_paid']), record.currency), record.currency)} was paid outside Stripe"
+            )
         charges = [
             charge
             for charge in record.charges

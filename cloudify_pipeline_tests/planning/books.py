@@ -287,8 +287,9 @@ def plan(
     lines: CompiledMappings | None = None,
     as_kind: DocumentKind = "booked_invoice",
     also: frozenset[str] = frozenset(),
+    today: date = TODAY,
 ) -> PlannedDocument | Hold | Skip:
-    """Plan one record against these books, which have the currencies `also` too."""
+    """Plan one record against these books, which have the currencies `also` too, on the day `today`."""
     return plan_document(
         what,
         due=replace(DUE, kind=as_kind),
@@ -296,7 +297,7 @@ def plan(
         documents=documents or document_mappings(),
         lines=lines or line_mappings(),
         chart=replace(CHART, currencies=CHART.currencies | also),
-        today=TODAY,
+        today=today,
         customer=customer,
         products={"prod_A": PLANNED_PRODUCT} if products is None else products,
         numbered=NUMBERED,

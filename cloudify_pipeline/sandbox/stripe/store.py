@@ -176,9 +176,7 @@ class StripeStore(Settling):
         with self.transaction():
             self.emit("invoice.sent", self._in_state(id_, "open", "paid", "uncollectible"), at)
 
-    def pay(
-        self, id_: str, *, at: datetime, out_of_band: bool = False, parts: Sequence[int] = (), settled: bool = True
-    ) -> None:
+    def pay(self, id_: str, *, at: datetime, out_of_band: bool = False, parts: Sequence[int] = (), settled: bool = True) -> None:
         """Open or uncollectible → paid: with a PaymentIntent and a charge, or outside Stripe without either.
 
         `parts`: what each of several payments takes of it, all but the rest; `settled` False: the balance transaction follows.
