@@ -34,9 +34,9 @@ def priced(line: Mapping[str, Any]) -> Mapping[str, Any]:
     return (line.get("pricing") or {}).get("price_details") or {}
 
 
-def portions(ids: Sequence[T]) -> Iterator[Sequence[T]]:
-    """`ids` in pieces of :data:`PORTION`."""
-    return (ids[start : start + PORTION] for start in range(0, len(ids), PORTION))
+def portions(ids: Sequence[T], size: int = PORTION) -> Iterator[Sequence[T]]:
+    """`ids` in pieces of `size`."""
+    return (ids[start : start + size] for start in range(0, len(ids), size))
 
 
 def _portion(staging: Staging, ids: Sequence[str], *, paying: bool) -> list[Record]:
@@ -46,9 +46,7 @@ def _portion(staging: Staging, ids: Sequence[str], *, paying: bool) -> list[Reco
     payments = staging.payments_of(list(invoices))
     paid_by = staging.objects("charge", _ids(one for some in payments.values() for one in some)) if paying else {}
     customers = staging.objects("customer", _ids(o.get("customer") for o in (*invoices.values(), *charges.values())))
-    details = [priced(line) for invoice in invoices.values() for line in lines_of(invoice)]
-    products = staging.objects("product", _ids(one.get("product") for one in details))
-    prices = staging.objects("price", _ids(one.get("price") for one in details))
+    products, prices = goods_of(staging, invoices.values())
     rates = staging.objects("tax_rate", None)
     found: dict[str, Record] = {
         stripe_id: InvoiceRecord(
@@ -65,6 +63,15 @@ def _portion(staging: Staging, ids: Sequence[str], *, paying: bool) -> list[Reco
     }
     found |= {stripe_id: ChargeRecord(c, customers.get(c.get("customer") or "")) for stripe_id, c in charges.items()}
     return [found[stripe_id] for stripe_id in ids if stripe_id in found]
+
+
+def goods_of(
+    staging: Staging, invoices: Iterable[Mapping[str, Any]]
+) -> tuple[dict[str, dict[str, Any]], dict[str, dict[str, Any]]]:
+    """The products and prices that the lines of `invoices` name, by id."""
+    details = [priced(line) for invoice in invoices for line in lines_of(invoice)]
+    products = staging.objects("product", _ids(one.get("product") for one in details))
+    return products, staging.objects("price", _ids(one.get("price") for one in details))
 
 
 def _ids(values: Iterable[Any]) -> list[str]:

@@ -59,8 +59,8 @@ def document_date(record: Record, settings: ConnectionSettings, chart: Chart, to
     if found is None:
         return Problem("E-PERIOD", f"the record has no {wanted}", field="invoices.date", found=wanted)
     name, moment = found
-    rule, inputs = f"invoices.date: {wanted}", {name: moment.isoformat()}
-    dated = open_date(book_date(moment), settings, chart, today, rule=rule, inputs=inputs)
+    inputs = {str(name): moment.isoformat()}
+    dated = open_date(book_date(moment), settings, chart, today, rule=f"invoices.date: {wanted}", inputs=inputs)
     if isinstance(dated, Problem) or dated.day == dated.original:
         return dated
     return replace(dated, language=language_of(record, settings.vat, ORIGINAL_DATE))
