@@ -120,6 +120,17 @@ def test_what_was_read_before_the_setting_is_read_again_in_one_list(company: Com
     assert stripe_calls(company, "/v1/charges") == before + 1
 
 
+def test_turning_the_setting_on_asks_nothing_of_what_is_posted(company: Company) -> None:
+    sold(company, "eur")
+    buyer = company.customer("Guest", country="US")
+    company.sandbox.stripe.charge(buyer, 4_999, at=company.now - timedelta(hours=1), currency="usd")
+    company.sync()
+    assert set(rates(company).values()) == {LEDGERS["EUR"], LEDGERS["USD"]}
+    company.configure(invoices={"exchange_rate": "stripe"})
+    company.now += timedelta(hours=1)
+    assert company.sync().calls == [("GET", "/self")]
+
+
 def test_a_named_invoice_brings_its_payment_along(seller: Company) -> None:
     invoice = sold(seller, "eur")
     sold(seller, "usd")
