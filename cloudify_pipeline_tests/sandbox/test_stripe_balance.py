@@ -26,7 +26,7 @@ def account() -> Iterator[Account]:
     ],
 )
 async def test_a_payment_is_converted_by_minor_units(
-    account: Account, currency: str, amount: int, became: int, into: str, rate: float | None
+    account: Account, *, currency: str, amount: int, became: int, into: str, rate: float | None
 ) -> None:
     charge = account.store.charge(account.customer, amount, at=account.now, currency=currency)
     shown = await account.get(f"/v1/charges/{charge}", {"expand[]": "balance_transaction"})
