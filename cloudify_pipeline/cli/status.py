@@ -4,7 +4,6 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
-import orjson
 import typer
 
 from cloudify_pipeline.catalogue import entry
@@ -23,12 +22,12 @@ def status(name: Name = None, find: Find = None, limit: Limit = 50, as_json: AsJ
         # Whoever looks for a document does not wait for what is staged: a run may hold it.
         fresh = freshness(opened) if find is None else None
         if as_json:
-            document = control.status(opened, find=find)
+            more = {}
             if fresh is not None:
                 times = {"last_synced_at": fresh.last_synced_at, "next_sync_at": fresh.next_sync_at}
-                document |= plain({**times, "oldest_waiting": fresh.oldest_waiting, "note": fresh.note})
-            # What a hundred thousand documents hold is plain already: nothing walks through it once more.
-            sys.stdout.write(orjson.dumps(document, option=orjson.OPT_INDENT_2).decode() + "\n")
+                more = plain({**times, "oldest_waiting": fresh.oldest_waiting, "note": fresh.note})
+            sys.stdout.writelines(control.status_json(opened, find=find, more=more))
+            sys.stdout.write("\n")
             sys.stdout.flush()
             return DONE
         found, known = control.newest(opened, find=find, limit=limit)

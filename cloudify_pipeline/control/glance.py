@@ -1,10 +1,11 @@
 """Questions about a whole connection that the posting log's database answers by itself, however long the log is."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Literal
 
-from sqlalchemy import Select, func, select
+import orjson
+from sqlalchemy import ColumnElement, Connection, Function, Select, Text, cast, func, select, type_coerce
 
 from cloudify_pipeline.posting.log import schema as t
 from cloudify_pipeline.posting.log.store import PostingLog
@@ -16,6 +17,7 @@ LISTED = {
     "error": "message", "attempts": "attempts", "url": "url", "updated_at": "updated_at",
 }  # fmt: skip
 """What `status` calls the columns of a record, in its order."""
+_PORTION = 2000
 _ANSWERED = ("confirmed", "found", "refused")
 
 
@@ -44,12 +46,45 @@ def listed(
     return [dict(zip(LISTED, (*row[:-1], _aware(row[-1]).isoformat()), strict=True)) for row in rows], known
 
 
+def listed_json(log: PostingLog, connection: str, *, find: str | None = None) -> Iterator[Sequence[str]]:
+    """As :func:`listed`, in portions, each document as the JSON text that the database makes of it."""
+    c = t.records.c
+    with log.engine.connect() as db:
+        wanted = [c.connection == connection, c.kind == "document"]
+        if find:
+            wanted.append(found(db, connection, "document", find))
+        columns = {**{name: c[column] for name, column in LISTED.items()}, "updated_at": _instant(db)}
+        made = _json(db, "object")(*(part for pair in columns.items() for part in pair))
+        query = select(cast(made, Text)).where(*wanted).order_by(c.updated_at.desc(), c.stripe_id)
+        # In portions, so that a long list is never in memory as a whole.
+        yield from db.execution_options(yield_per=_PORTION).scalars(query).partitions()
+
+
 def documents_but(log: PostingLog, connection: str, states: Collection[str]) -> Sequence[str]:
     """Stripe ids of every document that is in none of `states`."""
     c = t.records.c
-    query = select(c.stripe_id).where(c.connection == connection, c.kind == "document", c.state.not_in(states))
     with log.engine.connect() as db:
-        return db.scalars(query).all()
+        ids = cast(_json(db, "array")(c.stripe_id), Text)
+        query = select(ids).where(c.connection == connection, c.kind == "document", c.state.not_in(states))
+        return [str(one) for one in orjson.loads(db.scalar(query) or "[]")]
+
+
+def _json(db: Connection, what: Literal["object", "array"]) -> Callable[..., Function[Any]]:
+    """The database's own function that makes JSON: one object of names and values, or one array of all rows."""
+    names = {"sqlite": ("json_object", "json_group_array"), "postgresql": ("json_build_object", "json_agg")}
+    single, many = names[db.dialect.name]
+    made: Callable[..., Function[Any]] = getattr(func, single if what == "object" else many)
+    return made
+
+
+def _instant(db: Connection) -> ColumnElement[str]:
+    """When a record changed, in the ISO form that the other lists have."""
+    at = t.records.c.updated_at
+    if db.dialect.name == "sqlite":
+        text = func.replace(type_coerce(at, Text), " ", "T")
+    else:
+        text = func.to_char(func.timezone("UTC", at), 'YYYY-MM-DD"T"HH24:MI:SS.US')
+    return func.replace(text, ".000000", "") + "+00:00"
 
 
 def document(log: PostingLog, connection: str, stripe_id: str) -> Mapping[str, Any] | None:

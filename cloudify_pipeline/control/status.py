@@ -1,17 +1,34 @@
 """Status: every document of a connection with state, ledger number, last attempt and reason."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from cloudify_pipeline.control.glance import listed
+import orjson
+
+from cloudify_pipeline.control.glance import listed, listed_json
 from cloudify_pipeline.control.opened import OpenConnection
 
 STATES = ("planned", "held", "posting", "posted", "booked", "failed", "skipped")
 
 
 def status(opened: OpenConnection, *, find: str | None = None) -> dict[str, Any]:
-    """The document of ``cloudify status --json``: INTERFACE names, amounts as exact text."""
+    """Every document as ``cloudify status --json`` has it: INTERFACE names, amounts as exact text."""
     return newest(opened, find=find)[0]
+
+
+def status_json(opened: OpenConnection, *, find: str | None = None, more: Mapping[str, Any] | None = None) -> Iterator[str]:
+    """The document of ``cloudify status --json`` in pieces, one document a line: :func:`status` for a hundred thousand of them.
+
+    `more` is what else stands in it, plain as JSON has it.
+    """
+    document = status_document(opened.name, [], opened.log.counts(opened.name)) | dict(more or {})
+    head, tail = orjson.dumps(document, option=orjson.OPT_INDENT_2).decode().split('"documents": []', 1)
+    yield head + '"documents": ['
+    between = "\n    "
+    for rows in listed_json(opened.log, opened.name, find=find):
+        yield between + ",\n    ".join(rows)
+        between = ",\n    "
+    yield ("]" if between == "\n    " else "\n  ]") + tail
 
 
 def newest(opened: OpenConnection, *, find: str | None = None, limit: int | None = None) -> tuple[dict[str, Any], int]:

@@ -32,7 +32,10 @@ def log_file() -> Path:
 
 
 def tamper(statement: str) -> None:
+    """Somebody who has taken the retention guard away."""
     with closing(sqlite3.connect(log_file(), isolation_level=None)) as db:
+        for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
+            db.execute(f"DROP TRIGGER {name}")
         db.execute(statement)
 
 

@@ -55,10 +55,16 @@ def kept(written: Path, tmp_path: Path) -> Iterator[PostingLog]:
 
 
 def tamper(log: PostingLog, *statements: str, values: tuple[Any, ...] = ()) -> None:
-    """Somebody at work in the file itself, past this program."""
+    """Somebody at work in the file itself, past this program, who has taken the retention guard away."""
     with closing(sqlite3.connect(log.url.removeprefix("sqlite:///"), isolation_level=None)) as db:
+        unguard(db)
         for statement in statements:
             db.execute(statement, values)
+
+
+def unguard(db: sqlite3.Connection) -> None:
+    for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
+        db.execute(f"DROP TRIGGER {name}")
 
 
 def columns() -> Iterator[tuple[str, str]]:
@@ -172,6 +178,7 @@ def test_an_anchor_shows_a_chain_that_was_written_anew_and_one_that_was_cut(kept
     assert anchor is not None
     assert verify(kept.engine, "nordlys", anchor=anchor).findings == []
     with closing(sqlite3.connect(kept.url.removeprefix("sqlite:///"), isolation_level=None)) as db:
+        unguard(db)
         db.execute("DELETE FROM audit WHERE seq > 23")
         [before] = db.execute("SELECT hash FROM audit WHERE seq = 23").fetchone()
         db.execute("UPDATE audit_heads SET seq = 23, hash = ?", (before,))

@@ -1,12 +1,27 @@
 """The log's statements in PostgreSQL's words: what SQLite forgives or spells in its own way must not slip in."""
 
+import os
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
 import pytest
+from sqlalchemy import create_engine, text
 from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.schema import CreateIndex, CreateTable
 
+from cloudify_pipeline.errors import RunStopped
+from cloudify_pipeline.ledgers.port import LedgerIdentity
 from cloudify_pipeline.posting.log import schema as t
+from cloudify_pipeline.posting.log.lease import held
+from cloudify_pipeline.posting.log.retention import APPENDED, KEPT
+from cloudify_pipeline.posting.log.store import PostingLog
+from cloudify_pipeline.posting.log.verify import verify
+from cloudify_pipeline_tests.posting.conftest import Poster
+from cloudify_pipeline_tests.posting.fake_ledger import FakeLedger
 
 POSTGRESQL = make_url("postgresql+asyncpg://").get_dialect()()
+NOW = datetime(2026, 11, 2, 9, tzinfo=UTC)
 TABLES = ("audit", "audit_heads", "search_terms")
 
 
@@ -21,3 +36,53 @@ def test_every_table_of_the_chain_can_be_made_on_postgresql(name: str) -> None:
         # PostgreSQL takes no more than a third of a page into an index row, and a letter may have four bytes.
         assert 4 * sum(getattr(column.type, "length", None) or 8 for column in index.columns) < 2_700
         assert "CREATE INDEX" in str(CreateIndex(index).compile(dialect=POSTGRESQL))
+
+
+@pytest.fixture
+def server() -> Iterator[PostingLog]:
+    """An empty log on a PostgreSQL server, named by CLOUDIFY_TEST_POSTGRESQL_URL: a database that may be emptied."""
+    url = os.environ.get("CLOUDIFY_TEST_POSTGRESQL_URL")
+    if not url:
+        pytest.skip("CLOUDIFY_TEST_POSTGRESQL_URL names no PostgreSQL database")
+    engine = create_engine(url)
+    with engine.begin() as db:
+        db.execute(text("DROP SCHEMA public CASCADE"))
+        db.execute(text("CREATE SCHEMA public"))
+    engine.dispose()
+    log = PostingLog(url)
+    log.bind("nordlys", LedgerIdentity("1234567", "Nordlys Software ApS", "DKK"), NOW)
+    yield log
+    log.close()
+
+
+def test_posting_on_a_server_writes_each_document_once_and_a_whole_chain(server: PostingLog) -> None:
+    ledger = FakeLedger()
+    for _ in range(2):
+        Poster(ledger, server).run(invoices=3)
+    assert sum(kind == "booked_invoice" for kind, _ in ledger.stored) == 3
+    found = verify(server.engine, "nordlys")
+    assert found.findings == []
+    assert server.counts("nordlys") == {"booked": 3}
+    assert len(server.records("nordlys", find="in_2")) == 1
+
+
+def test_a_server_gives_one_lease_at_a_time(server: PostingLog) -> None:
+    with held(server.engine, "nordlys", now=NOW):
+        with server.engine.begin() as db:
+            db.execute(t.leases.update().values(holder="otherhost:17"))
+        with pytest.raises(RunStopped, match="otherhost:17"), held(server.engine, "nordlys", now=NOW):
+            raise AssertionError
+
+
+@pytest.mark.parametrize("table", KEPT)
+def test_a_server_keeps_what_the_books_rest_on(server: PostingLog, table: str) -> None:
+    Poster(FakeLedger(), server).run()
+    with pytest.raises(DBAPIError, match=f"{table} is kept for 10 years"), server.engine.begin() as db:
+        db.execute(text(f"DELETE FROM {table}"))
+
+
+@pytest.mark.parametrize("table", APPENDED)
+def test_a_server_changes_nothing_that_is_only_added_to(server: PostingLog, table: str) -> None:
+    Poster(FakeLedger(), server).run()
+    with pytest.raises(DBAPIError, match=f"{table} is only ever added to"), server.engine.begin() as db:
+        db.execute(text(f"UPDATE {table} SET {KEPT[table]} = {KEPT[table]}"))

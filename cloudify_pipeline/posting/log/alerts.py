@@ -7,9 +7,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, get_args
 
 from sqlalchemy import Column, DateTime, Engine, Integer, String, Table, Text, or_, select, update
-from sqlalchemy.dialects.postgresql import insert as postgresql_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
+from cloudify_pipeline.posting.log.inserting import insert
 from cloudify_pipeline.posting.log.schema import metadata
 
 On = Literal["failed", "held", "connection", "degraded"]
@@ -75,8 +74,7 @@ def put(engine: Engine, connection: str, key: str, *, on: On, message: str, fact
         again = db.execute(update(alerts).where(mine, alerts.c.cleared_at.is_(None)).values(**values, times=alerts.c.times + 1))
         if again.rowcount:
             return False
-        insert = postgresql_insert if db.dialect.name == "postgresql" else sqlite_insert
-        statement = insert(alerts).values(connection=connection, key=key, **fresh)
+        statement = insert(db.dialect.name, alerts).values(connection=connection, key=key, **fresh)
         # Two that come at the same moment: the second finds the row and writes the same.
         db.execute(statement.on_conflict_do_update(index_elements=["connection", "key"], set_=fresh))
     return True
@@ -119,8 +117,7 @@ def read(engine: Engine, connection: str, *, cleared: bool = False) -> list[Aler
 
 def claim(engine: Engine, alert: Alert, route: str, now: datetime) -> bool:
     """Take the alert for sending by `route`. False when it was told within a day, or somebody else is sending it."""
-    insert = postgresql_insert if engine.dialect.name == "postgresql" else sqlite_insert
-    blank = insert(deliveries).values(connection=alert.connection, key=alert.key, route=route, tries=0)
+    blank = insert(engine.dialect.name, deliveries).values(connection=alert.connection, key=alert.key, route=route, tries=0)
     c = deliveries.c
     free = update(deliveries).where(
         *_row(alert, route),

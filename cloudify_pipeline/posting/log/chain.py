@@ -13,12 +13,11 @@ from typing import Any
 
 import orjson
 from sqlalchemy import Connection, Engine, RootTransaction, select
-from sqlalchemy.dialects.postgresql import insert as postgresql_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from cloudify_pipeline.posting.log import evidence
 from cloudify_pipeline.posting.log import schema as t
 from cloudify_pipeline.posting.log.evidence import Told
+from cloudify_pipeline.posting.log.inserting import insert
 
 GENESIS = "0" * 64
 """What the first entry of a connection follows."""
@@ -133,7 +132,7 @@ def entry_hash(row: Mapping[str, Any]) -> str:
 def _locked(dialect: str) -> Any:
     """One statement that locks the head's row and reads it, whether or not it was there."""
     heads = t.audit_heads.c
-    statement = (postgresql_insert if dialect == "postgresql" else sqlite_insert)(t.audit_heads)
+    statement = insert(dialect, t.audit_heads)
     locked = statement.on_conflict_do_update(index_elements=["connection"], set_={"seq": heads.seq})
     return locked.returning(heads.seq, heads.hash)
 

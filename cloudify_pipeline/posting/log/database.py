@@ -1,17 +1,17 @@
 """The posting log's database: opening it, writing over what is there, and reading it as of one instant."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Engine, Table, create_engine, event, func, inspect, select
-from sqlalchemy.dialects.postgresql import insert as postgresql_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from cloudify_pipeline.posting.log import schema as t
 from cloudify_pipeline.posting.log.chain import write_pages
+from cloudify_pipeline.posting.log.inserting import insert
+from cloudify_pipeline.posting.log.retention import guard
 
 
 def open_engine(url: str) -> Engine:
@@ -32,11 +32,12 @@ def open_engine(url: str) -> Engine:
 
 
 def prepare(engine: Engine) -> int:
-    """Make what is missing of the tables; the version they are of."""
+    """Make what is missing of the tables and of their guard; the version they are of."""
     names = inspect(engine).get_table_names()
     with engine.begin() as db:
         if not t.metadata.tables.keys() <= set(names):
             t.metadata.create_all(db)
+        guard(db)
         found = db.scalar(select(func.max(t.versions.c.version)))
         if found is None or found < t.SCHEMA_VERSION:
             # Every change since version 1 is a new table, so an older log needs no more than the mark.
@@ -71,7 +72,7 @@ def snapshot(engine: Engine) -> Iterator[Connection]:
 # Putting a statement together takes longer than running it.
 @cache
 def _over(dialect: str, table: Table, names: tuple[str, ...]) -> Any:
-    statement = _INSERT[dialect](table)
+    statement = insert(dialect, table)
     keys = [column.name for column in table.primary_key]
     changed = {name: statement.excluded[name] for name in names if name not in keys}
     return statement.on_conflict_do_update(index_elements=keys, set_=changed)
@@ -79,7 +80,4 @@ def _over(dialect: str, table: Table, names: tuple[str, ...]) -> Any:
 
 @cache
 def _beside(dialect: str, table: Table) -> Any:
-    return _INSERT[dialect](table).on_conflict_do_nothing()
-
-
-_INSERT: Mapping[str, Callable[[Table], Any]] = {"postgresql": postgresql_insert, "sqlite": sqlite_insert}
+    return insert(dialect, table).on_conflict_do_nothing()

@@ -3,9 +3,8 @@
 from datetime import UTC, datetime
 
 from sqlalchemy import Column, DateTime, Engine, String, Table, select
-from sqlalchemy.dialects.postgresql import insert as postgresql_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
+from cloudify_pipeline.posting.log.inserting import insert
 from cloudify_pipeline.posting.log.schema import metadata
 
 hints = Table(
@@ -18,8 +17,7 @@ hints = Table(
 
 def ask(engine: Engine, connection: str, now: datetime) -> None:
     """Ask for a look at Stripe's events of `connection`."""
-    insert = postgresql_insert if engine.dialect.name == "postgresql" else sqlite_insert
-    statement = insert(hints).values(connection=connection, asked_at=now)
+    statement = insert(engine.dialect.name, hints).values(connection=connection, asked_at=now)
     with engine.begin() as db:
         db.execute(statement.on_conflict_do_update(index_elements=["connection"], set_={"asked_at": now}))
 

@@ -6,10 +6,9 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Boolean, Column, Connection, DateTime, Engine, String, Table, and_, select
-from sqlalchemy.dialects.postgresql import insert as postgresql_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from cloudify_pipeline.posting.endings import State
+from cloudify_pipeline.posting.log.inserting import insert
 from cloudify_pipeline.posting.log.schema import metadata, records
 
 written_back = Table(
@@ -88,8 +87,7 @@ def remember(db: Connection, connection: str, told: Iterable[Told], now: datetim
     ]
     if not rows:
         return
-    insert = postgresql_insert if db.dialect.name == "postgresql" else sqlite_insert
-    statement = insert(written_back)
+    statement = insert(db.dialect.name, written_back)
     changed = {name: statement.excluded[name] for name in ("content", "over", "synced_at", "refused", "at")}
     db.execute(statement.on_conflict_do_update(index_elements=["connection", "stripe_id"], set_=changed), rows)
 
