@@ -1,6 +1,6 @@
 """Which staged records another set of field mappings would fill otherwise: what a change of the settings does, counted."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -122,7 +122,7 @@ def _products(staging: Staging) -> Records:
         yield stripe_id, with_price(product, prices.get(stripe_id, {}))
 
 
-def staged_invoices(staging: Staging) -> Iterator[tuple[str, Mapping[str, Any], list[Mapping[str, Any]]]]:
+def staged_invoices(staging: Staging) -> Iterator[tuple[str, Mapping[str, Any], Sequence[Mapping[str, Any]]]]:
     """Every staged invoice that may become a document, and its lines, as mappings read them."""
     for part in portions(_due_some_day(staging, "invoice"), _AT_ONCE):
         with staging.reading():

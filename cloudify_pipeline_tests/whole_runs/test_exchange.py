@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from cloudify_pipeline.connection import catalogues
+from cloudify_pipeline.control.data_flow import data_flow
 from cloudify_pipeline.errors import NotAuthorised
 from cloudify_pipeline.planning.plans import PlannedDocument, load
 from cloudify_pipeline.sandbox.stripe.invoices import Line
@@ -155,3 +157,15 @@ def test_without_that_right_the_run_stops_and_names_it(seller: Company) -> None:
     with pytest.raises(NotAuthorised, match="rak_balance_read") as stopped:
         seller.sync()
     assert stopped.value.code == "E-CONN-ROLE"
+
+
+@pytest.mark.parametrize(("setting", "sources"), [("ledger", 0), ("stripe", 3)])
+def test_the_page_of_data_flows_names_where_a_rate_comes_from(company: Company, setting: str, sources: int) -> None:
+    company.configure(invoices={"exchange_rate": setting})
+    opened = company.connection()
+    opened.log.close()
+    flow = data_flow(opened.loaded, catalogues())
+    for name in ("documents", "charges"):
+        (found,) = [one for one in flow.sections if one.name == name]
+        (rate,) = [one for one in found.fields if one.target == "exchangeRate"]
+        assert (len(rate.sources), rate.always) == (sources, False)
