@@ -59,6 +59,9 @@ def document_date(record: Record, settings: ConnectionSettings, chart: Chart, to
     if found is None:
         return Problem("E-PERIOD", f"the record has no {wanted}", field="invoices.date", found=wanted)
     name, moment = found
+    # What has happened in Stripe has come, also by a test clock there, or by one here that is slow.
+    happened = [at for one in ("created", "finalized_at", "paid_at") if (at := record.instant(one)) is not None]
+    today = max([today, *map(book_date, happened)])
     inputs = {str(name): moment.isoformat()}
     dated = open_date(book_date(moment), settings, chart, today, rule=f"invoices.date: {wanted}", inputs=inputs)
     if isinstance(dated, Problem) or dated.day == dated.original:

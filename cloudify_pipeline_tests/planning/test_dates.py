@@ -173,19 +173,25 @@ def test_with_no_open_day_later_it_is_held_whatever_the_setting() -> None:
 
 
 @pytest.mark.parametrize(
-    ("own", "today", "ends"),
+    ("own", "made", "today", "ends"),
     [
         # Everything up to the end of October is shut: the first open day is tomorrow, today, and past.
-        ("2026-10-15", "2026-10-31", "and the first open day after it, 2026-11-01, has not come yet"),
-        ("2026-10-15", "2026-11-01", "2026-11-01"),
-        ("2026-10-15", "2026-12-24", "2026-11-01"),
+        ("2026-10-15", "2026-10-15", "2026-10-31", "and the first open day after it, 2026-11-01, has not come yet"),
+        ("2026-10-15", "2026-10-15", "2026-11-01", "2026-11-01"),
+        ("2026-10-15", "2026-10-15", "2026-12-24", "2026-11-01"),
         # Stripe lets an invoice take effect later than it is made.
-        ("2026-11-11", "2026-11-10", "2026-11-11 has not come yet: today is 2026-11-10"),
-        ("2026-11-11", "2026-11-11", "2026-11-11"),
+        ("2026-11-11", "2026-11-10", "2026-11-10", "2026-11-11 has not come yet: today is 2026-11-10"),
+        ("2026-11-11", "2026-11-10", "2026-11-11", "2026-11-11"),
+        # By Stripe's test clock it is later than here.
+        ("2026-12-24", "2026-12-24", "2026-11-10", "2026-12-24"),
+        ("2026-12-25", "2026-12-24", "2026-11-10", "2026-12-25 has not come yet: today is 2026-12-24"),
     ],
 )
-def test_nothing_is_dated_after_today(own: str, today: str, ends: str) -> None:
-    done = plan(record([SALE], effective_at=at(f"{own}T12:00:00")), settings(invoices=MOVE), today=day(today))
+def test_nothing_is_dated_after_today(own: str, made: str, today: str, ends: str) -> None:
+    second = at(f"{made}T12:00:00")
+    moments = {"created": second, "status_transitions": {"finalized_at": second, "paid_at": second}}
+    sale = record([SALE], effective_at=at(f"{own}T12:00:00"), **moments)
+    done = plan(sale, settings(invoices=MOVE), today=day(today))
     if isinstance(done, PlannedDocument):
         assert done.document.date.isoformat() == ends
     else:
