@@ -3,6 +3,7 @@
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -189,7 +190,7 @@ def test_with_no_open_day_later_it_is_held_whatever_the_setting() -> None:
 )
 def test_nothing_is_dated_after_today(own: str, made: str, today: str, ends: str) -> None:
     second = at(f"{made}T12:00:00")
-    moments = {"created": second, "status_transitions": {"finalized_at": second, "paid_at": second}}
+    moments: dict[str, Any] = {"created": second, "status_transitions": {"finalized_at": second, "paid_at": second}}
     sale = record([SALE], effective_at=at(f"{own}T12:00:00"), **moments)
     done = plan(sale, settings(invoices=MOVE), today=day(today))
     if isinstance(done, PlannedDocument):
