@@ -15,7 +15,7 @@ from cloudify_pipeline.ledgers.economic.premapped import PREMAPPED as ECONOMIC_P
 from cloudify_pipeline.ledgers.port import Ledger
 from cloudify_pipeline.posting.log.store import PostingLog
 from cloudify_pipeline.settings.load import Catalogues, LoadedConnection, load_settings
-from cloudify_pipeline.settings.models import ConnectionSettings
+from cloudify_pipeline.settings.models import ConnectionSettings, VatEvidence
 from cloudify_pipeline.settings.paths import connection_file, home, posting_url, staging_file
 from cloudify_pipeline.staging.store import Staging
 from cloudify_pipeline.stripe_source.fields import CATALOGUES as STRIPE_FIELDS
@@ -23,6 +23,7 @@ from cloudify_pipeline.stripe_source.fields import CATALOGUES as STRIPE_FIELDS
 if TYPE_CHECKING:
     from cloudify_pipeline.stripe_source.client import StripeReader
     from cloudify_pipeline.stripe_source.metadata import StripeWriter
+    from cloudify_pipeline.vies.client import Vies
 
 ECONOMIC_GRANT = "economic.agreement_grant_token"
 HURRIED_ATTEMPTS = 2
@@ -79,6 +80,7 @@ def open_connection(name: str, *, clock: Callable[[], datetime] = lambda: dateti
         new_stripe=lambda *, hurry=False: _stripe(settings, hurry=hurry),
         new_stripe_writer=lambda: _stripe_writer(settings),
         grant_access=_grant_access(settings),
+        new_vies=(lambda: _vies(settings.vat.evidence, clock)) if settings.vat.evidence.vies else None,
     )
 
 
@@ -149,6 +151,12 @@ def _stripe_writer(settings: ConnectionSettings) -> "StripeWriter":
 
     stripe = settings.stripe
     return StripeWriter(stripe.api_key.reveal("stripe.api_key"), api_base=stripe.api_base, api_version=stripe.api_version)
+
+
+def _vies(evidence: VatEvidence, clock: Callable[[], datetime]) -> "Vies":
+    from cloudify_pipeline.vies.client import Vies  # noqa: PLC0415
+
+    return Vies(evidence.api_base, requester=evidence.requester, clock=clock)
 
 
 def _pinned_agreement(settings: ConnectionSettings) -> str | None:

@@ -11,7 +11,7 @@ from cloudify_pipeline.cli.sync import document, run_job_here
 from cloudify_pipeline.control.accept import accept as keep_word
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The connection.")]
-Record = Annotated[str, typer.Argument(metavar="ID", help="The held Stripe invoice or payment.")]
+Record = Annotated[str, typer.Argument(metavar="ID", help="The held Stripe invoice, payment, credit note or refund.")]
 Post = Annotated[bool, typer.Option("--post", help="Post it as planned, although the ledger seems to have it.")]
 Number = Annotated[str | None, typer.Option("--number", metavar="N", help="Which of several documents shown is meant.")]
 
@@ -19,6 +19,7 @@ _SAYS = {
     "link": "it is {kind} {number}, which stays as it is",
     "post": "it is posted as planned",
     "keep": "what stands in the ledger stays as it is",
+    "nothing": "nothing is posted for it",
 }
 
 
@@ -29,7 +30,10 @@ def accept(name: Name, record: Record, post: Post = False, number: Number = None
     with opening(name) as opened:
         word = keep_word(opened, stripe_id, by=getpass.getuser(), post=post, number=number)
     done = run_job_here(name, "replay", {"invoice_ids": [stripe_id]}, ids=[stripe_id], quiet=as_json)
-    said = _SAYS[word.decision].format(kind=(word.ledger_kind or "").replace("_", " "), number=word.number)
+    stands = word.decision != "keep" or any(row["ledger_number"] for row in done.outcome.documents)
+    said = _SAYS[word.decision if stands else "nothing"].format(
+        kind=(word.ledger_kind or "").replace("_", " "), number=word.number
+    )
     if as_json:
         show_json({**document(done), "accepted": {"stripe_id": stripe_id, "code": word.code, "decision": word.decision}})
         return done.exit_code

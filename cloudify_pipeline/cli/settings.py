@@ -121,6 +121,8 @@ def _show_data(flow: DataFlow) -> None:
     table("Read to decide", ("For", "Setting", "Stripe fields"), decided)
     back = [(one.target, one.what, one.setting) for one in flow.written_back]
     table("Written back to Stripe", ("Stripe field", "What", "Setting"), back or [("nothing", "", "")])
+    others = [(one.to, one.what, ", ".join(one.sources), one.setting) for one in flow.elsewhere]
+    table("Sent to others", ("To", "What", "Stripe fields", "Setting"), others or [("nobody", "", "", "")])
     kept = ((one.place, one.table, one.what, "yes" if one.personal else "") for one in flow.kept)
     table("Kept here", ("Place", "Table", "What", "Persons"), kept)
 

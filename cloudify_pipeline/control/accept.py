@@ -18,6 +18,7 @@ DECISIONS: Mapping[str, tuple[Decision, ...]] = {
     "E-VOIDED": ("keep",),
     "E-UNCOLLECTIBLE": ("keep",),
     "E-CREDITED": ("keep",),
+    "E-REF-OVER": ("keep",),
     "E-CHANGED": ("keep",),
 }
 """What may be decided of each code; the first is what a plain `accept` means."""
@@ -41,7 +42,8 @@ def accept(opened: OpenConnection, stripe_id: str, *, by: str, post: bool = Fals
     if not allowed:
         raise _wrong("ID", stripe_id, f"it is held for {row['code']}, which nobody can accept: {entry(row['code']).remedy}")
     if post and "post" not in allowed:
-        raise _wrong("--post", stripe_id, f"it is held for {row['code']}, and stands in the ledger already")
+        stands = "stands in the ledger already" if row["number"] else "cannot be posted as it is"
+        raise _wrong("--post", stripe_id, f"it is held for {row['code']}, and {stands}")
     decision: Decision = "post" if post else allowed[0]
     kind, linked = _linked(row, number) if decision == "link" else (None, None)
     word = Word(stripe_id, row["code"], row["message"], decision, by, opened.clock(), linked, kind)

@@ -98,15 +98,14 @@ def late_causes(opened: OpenConnection) -> list[AlertCause]:
     others = documents_but(opened.log, opened.name, WAITING - _TOLD)
     staging = Staging(opened.staging.path, wait_seconds=_PATIENCE)
     with staging.reading():
-        oldest = oldest_due(staging, others, opened.settings)
-    if oldest is not None and now - oldest[1] > two:
-        record, since = oldest
-        hours = int((now - since).total_seconds() // 3600)
+        oldest = oldest_due(opened, staging, others)
+    if oldest is not None and now - oldest.since > two:
+        hours = int((now - oldest.since).total_seconds() // 3600)
         message = (
-            f"{record.number or record.stripe_id} has been due since {_instant(since)}, {hours} hours ago, and is not in the "
-            f"ledger. Look: cloudify explain {opened.name} {record.stripe_id}"
+            f"{oldest.number or oldest.stripe_id} has been due since {_instant(oldest.since)}, {hours} hours ago, and is not in "
+            f"the ledger. Look: cloudify explain {opened.name} {oldest.stripe_id}"
         )
-        causes.append(AlertCause("degraded", "late:record", message, {"stripe_id": record.stripe_id, "look": look}))
+        causes.append(AlertCause("degraded", "late:record", message, {"stripe_id": oldest.stripe_id, "look": look}))
     return causes
 
 

@@ -11,8 +11,11 @@ from cloudify_pipeline.posting.log.rows import bare
 MANIFEST = "manifest.json"
 FORMAT = 1
 
-EVIDENCE = ("bindings", "identities", "operations", "attempts", "records", "accepted", "audit", "audit_heads")
+EVIDENCE = ("bindings", "identities", "operations", "attempts", "records", "accepted", "vat_numbers", "audit", "audit_heads")
 """A connection that has rows in one of these has books of its own here; an archive is not put over them."""
+
+YOUNGER = frozenset({"vat_numbers"})
+"""Those of :data:`EVIDENCE` that archives of earlier versions do not have. One that was taken away, the chain misses."""
 
 _LEFT_OUT = {"leases", "schema_version"}
 """Who writes at the moment is no part of the books; the schema's version stands in the manifest."""

@@ -1,7 +1,7 @@
 """What Stripe has that takes posted documents back, in the order in which it does: nothing is read but ids and amounts."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from cloudify_pipeline.accounting.money import to_minor
@@ -12,6 +12,10 @@ from cloudify_pipeline.staging.corrections import StagedNote, StagedRefund
 
 ClosedState = Literal["void", "uncollectible"]
 ENDINGS: tuple[ClosedState, ...] = ("uncollectible", "void")
+RETURNED = ":returned"
+"""What the id of a refund's own reversal ends with."""
+UNDONE = frozenset({"failed", "canceled"})
+"""A refund that came to nothing (reference/stripe.md): Stripe has the money again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,11 +23,12 @@ class Claim:
     """One thing that takes a document back. `minor` is how much, None for all that is left (minor units).
 
     `status` is Stripe's own word; `posted`: it is a document, or is to become one; `before` what was taken off before it.
+    A refund that did not succeed after it was posted is `returned`: it takes off less than nothing.
     """
 
     id: str
     original: str
-    kind: Literal["credit_note", "refund", "void", "uncollectible"]
+    kind: Literal["credit_note", "refund", "void", "uncollectible", "returned"]
     status: str
     content_hash: str
     minor: int | None
@@ -31,6 +36,8 @@ class Claim:
     before: int = 0
     only_notes: bool = True
     """Whether all that was taken off before it was taken off by credit notes, whose VAT is known."""
+    refunds: tuple[str, ...] = ()
+    """The refunds a credit note is for that stand in the ledger as documents of their own: it is posted by them."""
 
 
 def claims(opened: OpenConnection, standing: Mapping[str, Identity]) -> list[Claim]:
@@ -38,43 +45,78 @@ def claims(opened: OpenConnection, standing: Mapping[str, Identity]) -> list[Cla
     staged = opened.staging
     with staged.reading():
         notes, refunds, closed = staged.credit_notes(), staged.refunds(), staged.closed_invoices()
-    named: list[Claim] = [*_notes(opened, notes, standing), *_refunds(opened, notes, refunds, standing)]
-    named += _closed(opened, closed, standing)
+    amounts = _posted(opened, [one for one in standing if one.startswith(("re_", "pyr_")) or one.endswith(_OF_STATES)])
+    named: list[Claim] = [*_notes(opened, notes, standing), *_refunds(opened, notes, refunds, standing, amounts)]
+    named += _closed(opened, closed, standing, amounts)
     # What stands counts first: what is new may take off no more than the rest.
     return list(_in_order(sorted(named, key=lambda one: one.id not in standing)))
+
+
+_OF_STATES = tuple(f":{state}" for state in ENDINGS)
+
+
+def _posted(opened: OpenConnection, ids: Sequence[str]) -> dict[str, int]:
+    """What corrections that stand in the ledger take off, by id; minor units."""
+    amounts = posted_amounts(opened.log, opened.name, ids) if ids else {}
+    return {
+        stripe_id: to_minor(-total, currency)
+        for stripe_id, (total, currency) in amounts.items()
+        if total is not None and currency is not None
+    }
 
 
 def _notes(opened: OpenConnection, notes: Iterable[StagedNote], standing: Mapping[str, Identity]) -> Iterable[Claim]:
     wanted = opened.settings.invoices.credit_notes
     for note in notes:
         # What stands in the ledger counts, whatever has become of it in Stripe.
-        posted = note.id in standing or (wanted and note.status == "issued")
-        yield Claim(note.id, note.invoice, "credit_note", note.status, note.content_hash, note.amount_minor, posted)
+        stands = note.id in standing
+        by = () if stands else tuple(one for one in note.refunds if one in standing and f"{one}{RETURNED}" not in standing)
+        posted = stands or (wanted and note.status == "issued" and not by)
+        yield Claim(
+            note.id, note.invoice, "credit_note", note.status, note.content_hash, note.amount_minor, posted, refunds=by
+        )  # fmt: skip
 
 
 def _refunds(
-    opened: OpenConnection, notes: Iterable[StagedNote], refunds: Iterable[StagedRefund], standing: Mapping[str, Identity]
+    opened: OpenConnection,
+    notes: Iterable[StagedNote],
+    refunds: Iterable[StagedRefund],
+    standing: Mapping[str, Identity],
+    amounts: Mapping[str, int],
 ) -> Iterable[Claim]:
-    """Refunds as far as no credit note says what they are for."""
+    """Refunds as far as no credit note says what they are for, each followed by what takes it back itself."""
     of_notes: dict[str, int] = {}
     for note in notes:
         for refund, minor in note.refunds.items():
             of_notes[refund] = of_notes.get(refund, 0) + (minor if note.status == "issued" else 0)
     wanted = opened.settings.invoices.corrections.refunds == "credit"
     for one in refunds:
-        original, minor = one.invoice or one.charge, one.amount_minor - of_notes.get(one.id, 0)
-        if original is not None and (minor > 0 or one.id in standing):
-            posted = one.id in standing or (wanted and one.status == "succeeded")
-            yield Claim(one.id, original, "refund", one.status, one.content_hash, minor, posted)
+        original = one.invoice or one.charge
+        if original is None:
+            continue
+        stands = standing.get(one.id)
+        minor = max(0, one.amount_minor - of_notes.get(one.id, 0))
+        if stands is not None:
+            minor = amounts.get(one.id, one.amount_minor)
+        posted = stands is not None or (wanted and one.status == "succeeded" and minor > 0)
+        yield Claim(one.id, original, "refund", one.status, one.content_hash, minor, posted)
+        back = f"{one.id}{RETURNED}"
+        booked = stands is not None and stands.ledger_kind == "booked_invoice"
+        if back in standing or (booked and wanted and one.status in UNDONE):
+            yield Claim(back, original, "returned", one.status, one.content_hash, -minor, posted=True)
 
 
-def _closed(opened: OpenConnection, closed: Mapping[str, tuple[str, str]], standing: Mapping[str, Identity]) -> Iterable[Claim]:
+def _closed(
+    opened: OpenConnection,
+    closed: Mapping[str, tuple[str, str]],
+    standing: Mapping[str, Identity],
+    amounts: Mapping[str, int],
+) -> Iterable[Claim]:
     """Booked invoices that are void or uncollectible now, and those that were and are not any more."""
     settings = opened.settings.invoices.corrections
     wanted: Mapping[str, bool] = {"void": settings.voided == "credit", "uncollectible": settings.uncollectible == "credit"}
-    of_old = [one for one in standing if one.endswith((":void", ":uncollectible"))]
+    of_old = [one for one in standing if one.endswith(_OF_STATES)]
     hashes = opened.staging.content_hashes("invoice", [one.partition(":")[0] for one in of_old]) if of_old else {}
-    amounts = posted_amounts(opened.log, opened.name, of_old) if of_old else {}
     for state in ENDINGS:
         for invoice_id, (status, digest) in closed.items():
             booked = invoice_id in standing and standing[invoice_id].ledger_kind == "booked_invoice"
@@ -84,17 +126,15 @@ def _closed(opened: OpenConnection, closed: Mapping[str, tuple[str, str]], stand
             invoice_id, _, ending = one.partition(":")
             if ending == state:
                 status = closed.get(invoice_id, ("neither", ""))[0]
-                total, currency = amounts.get(one, (None, None))
-                minor = None if total is None or currency is None else to_minor(-total, currency)
-                yield Claim(one, invoice_id, state, status, hashes.get(invoice_id, ""), minor, posted=True)
+                yield Claim(one, invoice_id, state, status, hashes.get(invoice_id, ""), amounts.get(one), posted=True)
 
 
 def _in_order(named: Iterable[Claim]) -> Iterable[Claim]:
     taken: dict[str, int] = {}
     others: set[str] = set()
     for one in named:
-        before, only_notes = taken.get(one.original, 0), one.original not in others
-        yield Claim(one.id, one.original, one.kind, one.status, one.content_hash, one.minor, one.posted, before, only_notes)
+        before = taken.get(one.original, 0)
+        yield replace(one, before=before, only_notes=one.original not in others)
         if one.posted and one.minor is not None:
             taken[one.original] = before + one.minor
         if one.posted and one.kind != "credit_note":

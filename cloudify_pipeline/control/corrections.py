@@ -10,7 +10,8 @@ from decimal import Decimal
 
 from cloudify_pipeline.accounting.documents import EXCHANGE_RATE, CustomerRef, DocumentKind
 from cloudify_pipeline.accounting.money import format_money, from_minor
-from cloudify_pipeline.control.claims import Claim, claims
+from cloudify_pipeline.control.claims import RETURNED, UNDONE, Claim, claims
+from cloudify_pipeline.control.corrections_due import INSTANTS
 from cloudify_pipeline.control.joined import joined_records, staged_objects
 from cloudify_pipeline.control.opened import OpenConnection
 from cloudify_pipeline.errors import Problem
@@ -25,16 +26,16 @@ from cloudify_pipeline.planning.corrections import (
 )
 from cloudify_pipeline.planning.plans import Evidence, Hold, PlannedDocument, Skip, Subject
 from cloudify_pipeline.planning.records import ChargeRecord, InvoiceRecord, Raw, Record, id_of, instant, search_terms
-from cloudify_pipeline.planning.reversals import Part, reversal
+from cloudify_pipeline.planning.reversals import Part, returned, reversal
 from cloudify_pipeline.planning.rules import DueDocument, due
 from cloudify_pipeline.posting.endings import SETTLED
 from cloudify_pipeline.posting.log.store import Identity
 from cloudify_pipeline.posting.standing import PREFIX, named
 
 DocumentPlan = PlannedDocument | Hold | Skip
-_NOT_YET = frozenset({"S-NOT-DUE", "S-NEVER-SENT", "E-LIMIT"})
+_NOT_YET = frozenset({"S-NOT-DUE", "S-NEVER-SENT"})
+WAITING = frozenset({"planned", "held", "failed"})
 _COUNTED = {"in_": "credit_note"}
-_INSTANTS = {"void": "voided_at", "uncollectible": "marked_uncollectible_at"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +60,10 @@ class Corrections:
     _claims: Sequence[Claim] = ()
     _explained: dict[str, int] = field(default_factory=dict)
     _standing: Mapping[str, Identity] = field(default_factory=dict)
+    _known: Collection[str] = ()
+    """Ids that the log has an ending of."""
+    _told: dict[str, tuple[str, Hold]] = field(default_factory=dict)
+    """Refunds that are a person's, by id, if the invoice that they are of is posted in this run."""
     _originals: dict[str, LedgerDocument | Problem] = field(default_factory=dict)
 
     def explained(self, original_id: str) -> int:
@@ -79,11 +84,14 @@ class Corrections:
         log, name = self.opened.log, self.opened.name
         states = log.states(name)
         self._standing = log.identities(name, "document")
+        self._known = states.keys()
         self._claims = claims(self.opened, self._standing)
+        self._leave(states, wanted)
         todo = []
         for one in self._claims:
             # Stripe counts credit notes on the invoice, and refunds on the payment.
-            if one.posted and one.status in {"issued", "succeeded"} and one.kind == _COUNTED.get(one.original[:3], "refund"):
+            told = (one.posted or one.refunds) and one.status in {"issued", "succeeded"}
+            if told and one.kind == _COUNTED.get(one.original[:3], "refund"):
                 self._explained[one.original] = self._explained.get(one.original, 0) + (one.minor or 0)
             stands = self._standing.get(one.id)
             done = stands is not None and states.get(one.id, ("",))[0] in SETTLED and stands.source_hash == one.content_hash
@@ -94,6 +102,16 @@ class Corrections:
         if todo:
             self._look(todo)
 
+    def _leave(self, states: Mapping[str, tuple[str, str | None, str | None]], wanted: set[str] | None) -> None:
+        """What waited and takes nothing back any more, as a voiding that the settings leave to a person again."""
+        claimed = {one.id for one in self._claims}
+        for stripe_id, (state, *_) in states.items():
+            waits = state in WAITING and stripe_id not in claimed and stripe_id not in self._standing
+            if waits and is_correction(stripe_id) and (wanted is None or stripe_id in wanted):
+                self.undone[stripe_id] = Skip(
+                    stripe_id, "S-NOT-DUE", "it takes nothing back any more, by Stripe or by the settings"
+                )
+
     def _look(self, todo: Sequence[Claim]) -> None:
         staged = staged_objects(self.opened.staging, [one.id for one in todo])
         wanted = list(dict.fromkeys(one.original for one in todo))
@@ -103,7 +121,10 @@ class Corrections:
             found = self._found(one, raw, original)
             if isinstance(found, Problem):
                 held = Hold(one.id, found, (), _subject(one, raw, original), one.content_hash)
-                self.undone[one.id] = held
+                if one.kind == "refund" and not one.posted and one.original not in self._standing:
+                    self._told[one.id] = one.original, held
+                else:
+                    self.undone[one.id] = held
             elif isinstance(found, Skip):
                 self.undone[one.id] = replace(found, subject=_subject(one, raw, original), source_hash=one.content_hash)
             elif found is not None and original is not None:
@@ -116,7 +137,9 @@ class Corrections:
         if original is None:
             return None
         if one.kind == "refund":
-            return self._refund(one, raw, original) if self._concerns(one) else None
+            return self._refund(one, raw, original) if self._concerns(one) else self._no_refund(one)
+        if one.kind == "returned":
+            return self._returned(one, raw, original)
         return self._closed(one, original)
 
     def _credit_note(self, one: Claim, note: Raw, original: Record | None) -> Correction | Problem | Skip:
@@ -125,6 +148,9 @@ class Corrections:
             return _voided(f"the credit note is {one.status}", one.status, stands)
         if one.status != "issued":
             return Skip(one.id, "S-VOID", f"the credit note is {one.status}")
+        if one.refunds:
+            them = ", ".join(f"{refund} ({_words(self._standing[refund])})" for refund in one.refunds)
+            return Problem("E-CREDITED", f"the refund that it is for stands in the ledger by itself: {them}", found=them)
         if not one.posted:
             return Skip(one.id, "S-CREDITS-OFF", "invoices.credit_notes is false")
         if not isinstance(original, InvoiceRecord):
@@ -135,19 +161,42 @@ class Corrections:
         """Whether a refund is looked at by itself; one of a payment that is not credited is told by the payment's own hold."""
         if one.id in self._standing:
             return True
-        if one.status != "succeeded":
+        if one.status != "succeeded" or not one.minor:
             return False
-        return one.posted or (one.original in self._standing and one.original.startswith("in_"))
+        return one.posted or one.original.startswith("in_")
 
-    def _refund(self, one: Claim, refund: Raw, original: Record) -> Correction | Problem:
+    def _no_refund(self, one: Claim) -> Skip | None:
+        """What became of a refund that was told of before, and is not one any more or is told by a credit note."""
+        if one.id not in self._known:
+            return None
+        if one.status != "succeeded":
+            return Skip(one.id, "S-REFUND-FAILED", f"the refund is {one.status} in Stripe")
+        if not one.minor:
+            return Skip(one.id, "S-HAS-CREDIT-NOTE", "a credit note in Stripe says what it is for")
+        return Skip(one.id, "S-NO-ORIGINAL", f"{one.original}, which it refunds, is not in the ledger or tells of it itself")
+
+    def _refund(self, one: Claim, refund: Raw, original: Record) -> Correction | Problem | Skip:
         stands, at = self._standing.get(one.id), instant(refund.get("created")) or self.opened.clock()
+        back = f"{one.id}{RETURNED}"
+        if stands is not None and one.status in UNDONE and any(claim.id == back for claim in self._claims):
+            return Skip(one.id, "S-CHANGED", f"the refund is {one.status} in Stripe, and {back} takes it back")
         if one.status != "succeeded" and stands is not None:
             return _voided(f"the refund is {one.status}", one.status, stands)
         if not one.posted:
             amount = format_money(from_minor(one.minor or 0, original.currency), original.currency)
             message = f"{amount} of {named_original(original)} was refunded in Stripe without a credit note"
             return Problem("E-CREDITED", message, found=amount)
-        return reversal(one.id, original, Part(one.minor or 0, one.before), at, f"Refund {one.id} of")
+        return reversal(one.id, original, Part(one.minor or 0, one.before), at, "refund")
+
+    def _returned(self, one: Claim, refund: Raw, original: Record) -> Correction | Problem:
+        """A refund that is posted and did not succeed afterwards: the sale stands again, from the day this is seen."""
+        stands, now = self._standing.get(one.id), self.opened.clock()
+        if stands is not None and one.status not in UNDONE:
+            message = f"the refund is {one.status} again in Stripe, and {_words(stands)} took it back"
+            return Problem("E-CHANGED", message, field="status", found=one.status)
+        at = instant(refund.get("created")) or now
+        posted = reversal(one.id.removesuffix(RETURNED), original, Part(-(one.minor or 0)), at, "refund")
+        return posted if isinstance(posted, Problem) else returned(one.id, posted, original, now)
 
     def _closed(self, one: Claim, original: Record) -> Correction | Problem | Skip:
         if not isinstance(original, InvoiceRecord):
@@ -161,9 +210,9 @@ class Corrections:
         if minor <= 0:
             return Skip(one.id, "S-ZERO", "everything is taken back already")
         moments = original.invoice.get("status_transitions") or {}
-        at = instant(moments.get(_INSTANTS[one.kind])) or self.opened.clock()
+        at = instant(moments.get(INSTANTS[one.kind])) or self.opened.clock()
         part = Part(minor, one.before, self._vat_before(one) if one.before and one.only_notes else None)
-        return reversal(one.id, original, part, at, f"Reversal of {one.kind}")
+        return reversal(one.id, original, part, at, one.kind)
 
     def _vat_before(self, closed: Claim) -> int:
         ids = [one.id for one in self._claims if one.original == closed.original and one.kind == "credit_note" and one.posted]
@@ -191,6 +240,8 @@ class Corrections:
 
         `room` is how many new documents the run may still post. What is not planned is found in :attr:`undone`.
         """
+        posted = {i: hold for i, (invoice, hold) in self._told.items() if isinstance(documents.get(invoice), PlannedDocument)}
+        self.undone |= posted
         ready: list[tuple[Pending, DueDocument, Original]] = []
         for one in self.pending:
             stripe_id = one.correction.stripe_id
@@ -226,7 +277,7 @@ class Corrections:
                 f"the document of {original_id}",
                 document.vat_zone,
                 document.customer,
-                rate if isinstance(rate, Decimal) else None,
+                rate=rate if isinstance(rate, Decimal) else None,
             )
             kind = stands_as = document.kind
         else:
@@ -244,10 +295,17 @@ class Corrections:
         return DueDocument(kind, rule, correction.at, trigger, (evidence,)), original
 
 
+def is_correction(stripe_id: str) -> bool:
+    """Whether the document of this id takes another one back."""
+    return stripe_id.startswith(("cn_", "re_", "pyr_")) or ":" in stripe_id
+
+
 def _without(one: Pending, plan: DocumentPlan | None) -> Hold | Skip | None:
     """Why a correction waits, or is not due at all: what it corrects is not in the ledger. Of a refund, nothing is said then."""
     stripe_id, original_id = one.correction.stripe_id, one.original.stripe_id
     skip = plan if isinstance(plan, Skip) else one.decision
+    if isinstance(skip, Skip) and skip.code == "E-LIMIT":
+        return Skip(stripe_id, "E-LIMIT", skip.reason)
     if one.claim.kind == "refund" and isinstance(skip, Skip):
         return None
     if isinstance(plan, Hold):
@@ -269,13 +327,9 @@ def _stored(one: Pending, stored: LedgerDocument) -> Original | Problem:
     if stored.vat_zone is None or stored.customer is None:
         return Problem("E-VAT-ZONE", f"the ledger does not tell the VAT zone and customer of {named(stored)}, which it corrects")
     raw = one.original.charge if isinstance(one.original, ChargeRecord) else one.original.invoice
-    return Original(
-        one.original.stripe_id,
-        named(stored),
-        stored.vat_zone,
-        CustomerRef(stored.customer, id_of(raw.get("customer"))),
-        stored.exchange_rate,
-    )
+    customer = CustomerRef(stored.customer, id_of(raw.get("customer")))
+    booked = stored.number if stored.kind == "booked_invoice" else None
+    return Original(one.original.stripe_id, named(stored), stored.vat_zone, customer, booked, rate=stored.exchange_rate)
 
 
 def terms_of(one: Pending) -> tuple[str, ...]:

@@ -65,8 +65,18 @@ class WrittenBack:
 
 
 @dataclass(frozen=True, slots=True)
+class SentElsewhere:
+    """What is sent to somebody who is neither Stripe nor the ledger: from which Stripe paths, what else, and by what setting."""
+
+    to: str
+    what: str
+    sources: tuple[str, ...]
+    setting: str
+
+
+@dataclass(frozen=True, slots=True)
 class DataFlow:
-    """The page. `sections` are of the ledger, `kept` of this installation, `written_back` of Stripe."""
+    """The page. `sections` are of the ledger, `kept` of this installation, `written_back` of Stripe, `elsewhere` of others."""
 
     connection: str
     ledger: str
@@ -74,6 +84,7 @@ class DataFlow:
     sections: tuple[Section, ...]
     decisions: tuple[Decision, ...]
     written_back: tuple[WrittenBack, ...]
+    elsewhere: tuple[SentElsewhere, ...]
     kept: tuple[Kept, ...]
 
 
@@ -125,6 +136,7 @@ def data_flow(loaded: LoadedConnection, catalogues: Catalogues) -> DataFlow:
         sections=tuple(sections),
         decisions=decisions(settings),
         written_back=_written_back(settings),
+        elsewhere=_elsewhere(settings),
         kept=kept_here(loaded.name),
     )
 
@@ -210,3 +222,13 @@ def _written_back(settings: ConnectionSettings) -> tuple[WrittenBack, ...]:
     if settings.invoices.write_back:
         written += tuple(WrittenBack(f"metadata.{key}", what, "invoices.write_back") for key, what in _STATE.items())
     return written
+
+
+def _elsewhere(settings: ConnectionSettings) -> tuple[SentElsewhere, ...]:
+    evidence = settings.vat.evidence
+    if not evidence.vies:
+        return ()
+    own = f", with the seller's own, {evidence.requester}" if evidence.requester else ""
+    what = f"an EU business's VAT number that nothing proves{own}; its registered name and address are answered"
+    paths = ("customer_tax_ids", "customer.tax_ids")
+    return (SentElsewhere(f"VIES, {evidence.api_base}", what, paths, "vat.evidence.vies"),)

@@ -48,6 +48,10 @@ LOGGED: Mapping[str, tuple[str, bool]] = {
     "written_back": ("which state Stripe's metadata was told last, as a hash", False),
     "chart_seen": ("what the configured numbers pointed to in the ledger at the last run", False),
     "accepted": ("what somebody decided about a held document, and who", True),
+    "vat_numbers": (
+        "what VIES or Stripe answered about a buyer's VAT number: when, registered name and address, consultation number",
+        True,
+    ),
     "rounding_seen": ("how the ledger rounded VAT in the answers to our own documents", False),
     "relinks": ("when it was read which documents of ours stood in the ledger already", False),
     "meant": ("what a replaced draft was last meant to say", True),

@@ -18,6 +18,13 @@ def markdown(flow: DataFlow) -> str:
         _table(("Stripe field", "What", "Setting"), ((one.target, one.what, one.setting) for one in flow.written_back))
         if flow.written_back
         else "Nothing.",
+        "## What is sent to others",
+        _table(
+            ("To", "What", "Stripe fields", "Setting"),
+            ((one.to, one.what, _list(one.sources), one.setting) for one in flow.elsewhere),
+        )
+        if flow.elsewhere
+        else "Nothing.",
         "## What is kept here",
         _table(
             ("Place", "Table", "What", "Persons", "Columns"),

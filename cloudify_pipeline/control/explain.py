@@ -26,7 +26,8 @@ from cloudify_pipeline.planning.plans import (
 from cloudify_pipeline.posting.endings import RecordKind
 from cloudify_pipeline.stripe_objects import Kind
 
-_KINDS: dict[str, RecordKind] = {"in": "document", "ch": "document", "py": "document", "cus": "customer", "prod": "product"}
+_DOCUMENTS = ("in", "ch", "py", "cn", "re", "pyr")
+_KINDS: dict[str, RecordKind] = {**dict.fromkeys(_DOCUMENTS, "document"), "cus": "customer", "prod": "product"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
+from cloudify_pipeline.control.corrections_due import due_corrections
 from cloudify_pipeline.control.glance import document, documents_but, last_change
+from cloudify_pipeline.control.joined import staged_objects
 from cloudify_pipeline.control.opened import OpenConnection
 from cloudify_pipeline.errors import RunStopped
 from cloudify_pipeline.planning.records import ChargeRecord, InvoiceRecord, Record
@@ -43,6 +45,15 @@ class Waiting:
 
 
 @dataclass(frozen=True, slots=True)
+class Due:
+    """A record that should be in the ledger, and since when."""
+
+    stripe_id: str
+    number: str | None
+    since: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Freshness:
     """`note` says why something is not known."""
 
@@ -67,12 +78,12 @@ def freshness(opened: OpenConnection) -> Freshness:
     try:
         with staging.reading():
             cursor = staging.cursor(EVENTS)
-            found = oldest_due(staging, documents_but(opened.log, opened.name, WAITING), opened.settings)
+            found = oldest_due(opened, staging, documents_but(opened.log, opened.name, WAITING))
     except RunStopped as busy:
         return Freshness(changed, upcoming, None, busy.message)
     read = None if cursor is None else datetime.fromtimestamp(int(cursor), UTC)
     synced = max((at for at in (read, changed) if at is not None), default=None)
-    return Freshness(synced, upcoming, None if found is None else _waiting(opened, *found))
+    return Freshness(synced, upcoming, None if found is None else _waiting(opened, found))
 
 
 def next_sync(now: datetime) -> datetime:
@@ -82,8 +93,27 @@ def next_sync(now: datetime) -> datetime:
     return (hour + PERIOD).astimezone(BOOKS)
 
 
-def oldest_due(staging: Staging, but: Sequence[str], settings: ConnectionSettings) -> tuple[Record, datetime] | None:
-    """The record that became due first, and when, leaving out `but`; of many thousands, among the first created."""
+def oldest_due(opened: OpenConnection, staging: Staging, but: Sequence[str]) -> Due | None:
+    """The record that became due first, or that corrects one, leaving out `but`; of many thousands, among the first created."""
+    sale = _oldest_sale(staging, but, opened.settings)
+    found = None if sale is None else Due(sale[0].stripe_id, sale[0].number, sale[1])
+    correction = _oldest_correction(opened, staging, but)
+    return min((one for one in (found, correction) if one is not None), key=lambda one: one.since, default=None)
+
+
+def _oldest_correction(opened: OpenConnection, staging: Staging, but: Sequence[str]) -> Due | None:
+    def state_of(stripe_id: str) -> str | None:
+        known = document(opened.log, opened.name, stripe_id)
+        return None if known is None else str(known["state"])
+
+    first = next(iter(due_corrections(staging, opened.settings, state_of, but=frozenset(but))), None)
+    if first is None:
+        return None
+    number = staged_objects(staging, [first.stripe_id]).get(first.stripe_id, {}).get("number")
+    return Due(first.stripe_id, number, first.since)
+
+
+def _oldest_sale(staging: Staging, but: Sequence[str], settings: ConnectionSettings) -> tuple[Record, datetime] | None:
     waiting = staging.candidates(but=but)
     best: tuple[Record, datetime] | None = None
     # The bound is for thousands of planned records that changed settings have made not due: they end nowhere early.
@@ -109,13 +139,13 @@ def _records(staging: Staging, candidates: Sequence[Candidate]) -> list[Record]:
     ]
 
 
-def _waiting(opened: OpenConnection, record: Record, due_since: datetime) -> Waiting:
-    known = document(opened.log, opened.name, record.stripe_id) or {}
+def _waiting(opened: OpenConnection, found: Due) -> Waiting:
+    known = document(opened.log, opened.name, found.stripe_id) or {}
     return Waiting(
-        stripe_id=record.stripe_id,
-        stripe_number=record.number,
+        stripe_id=found.stripe_id,
+        stripe_number=found.number,
         state=known.get("state"),
         error_code=known.get("code"),
-        due_since=due_since,
-        age_seconds=max(0, int((opened.clock() - due_since).total_seconds())),
+        due_since=found.since,
+        age_seconds=max(0, int((opened.clock() - found.since).total_seconds())),
     )

@@ -57,7 +57,7 @@ def _portion(staging: Staging, ids: Sequence[str], *, paying: bool) -> list[Reco
             rates,
             sent.get(stripe_id),
             tuple(payments.get(stripe_id, ())),
-            tuple(paid_by[one] for one in payments.get(stripe_id, ()) if one in paid_by),
+            charges=tuple(paid_by[one] for one in payments.get(stripe_id, ()) if one in paid_by),
         )
         for stripe_id, i in invoices.items()
     }

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     # Loading Stripe's clients takes longer than the status of a hundred thousand documents.
     from cloudify_pipeline.stripe_source.client import StripeReader
     from cloudify_pipeline.stripe_source.metadata import StripeWriter
+    from cloudify_pipeline.vies.client import Vies
 
 Client_co = TypeVar("Client_co", covariant=True)
 
@@ -59,6 +60,8 @@ class OpenConnection:
     new_stripe: "NewClient[StripeReader]"
     new_stripe_writer: "Callable[[], StripeWriter]"
     grant_access: GrantAccess | None = None
+    new_vies: "Callable[[], Vies] | None" = None
+    """The register of VAT numbers, where the settings say to ask it."""
 
     @property
     def settings(self) -> ConnectionSettings:
@@ -87,6 +90,16 @@ class OpenConnection:
             yield reader
         finally:
             await reader.close()
+
+
+@asynccontextmanager
+async def asking(new_vies: "Callable[[], Vies]") -> "AsyncIterator[Vies]":
+    """VIES for one step."""
+    vies = new_vies()
+    try:
+        yield vies
+    finally:
+        await vies.close()
 
 
 async def check_books(opened: OpenConnection, ledger: Ledger) -> LedgerIdentity:

@@ -10,9 +10,11 @@ from typing import Any, Literal, TypeVar
 
 from cloudify_pipeline.accounting.chart import Chart
 from cloudify_pipeline.accounting.parties import Candidates, LedgerRecord, Lookup
+from cloudify_pipeline.accounting.vat_evidence import NOTHING, Answer
 from cloudify_pipeline.control.corrections import Corrections, Pending, subject_of, terms_of
 from cloudify_pipeline.control.joined import joined_records, lines_of, priced
 from cloudify_pipeline.control.opened import OpenConnection
+from cloudify_pipeline.control.vat_evidence import NumbersAsked
 from cloudify_pipeline.errors import Problem
 from cloudify_pipeline.ledgers.port import Ledger
 from cloudify_pipeline.planning.changes import changed_after_posting
@@ -48,11 +50,24 @@ class Planned:
     """What reading the chart cost; every step that needs it pays as much."""
     numbered: dict[str, LedgerRecord] = field(default_factory=dict)
     """Ledger products that were looked up by number: those of the settings among them."""
+    vat_answers: tuple[Answer, ...] = ()
+    """What is new about the VAT numbers of buyers; the log keeps it when a run says so."""
 
 
-async def plan_connection(opened: OpenConnection, ledger: Ledger, *, ids: Sequence[str] | None = None) -> Planned:
-    """Plan everything that is staged and not settled; only `ids` when they are named (settled ones too)."""
-    return await _Planner(opened, ledger).plan(ids)
+async def plan_connection(
+    opened: OpenConnection,
+    ledger: Ledger,
+    *,
+    ids: Sequence[str] | None = None,
+    had: Sequence[Answer] = (),
+    again: bool = False,
+) -> Planned:
+    """Plan everything that is staged and not settled; only `ids` when they are named (settled ones too).
+
+    VAT numbers that nothing proves are asked about, where the settings say so; `had` and `again` as
+    :meth:`~cloudify_pipeline.control.vat_evidence.NumbersAsked.find` has them.
+    """
+    return await _Planner(opened, ledger).plan(ids, had, again=again)
 
 
 class _Planner:
@@ -63,19 +78,22 @@ class _Planner:
         self._sources: dict[str, str] = {}
         self._corrections = Corrections(opened)
         self._today = book_date(opened.clock())
+        self._vat_numbers = NOTHING
 
-    async def plan(self, ids: Sequence[str] | None) -> Planned:
+    async def plan(self, ids: Sequence[str] | None, had: Sequence[Answer], *, again: bool) -> Planned:
         self._corrections.collect(None if ids is None else set(ids))
         due_ids = self._due(ids)
         self._planned.settled += self._corrections.settled
         await self._corrections.find_originals(self._ledger)
-        parties = self._referenced([*self._records(list(due_ids)), *(one.correction.record for one in self._corrections.pending)])
+        asked = NumbersAsked(self._opened)
+        parties = self._referenced([*self._noted(due_ids, asked), *(one.correction.record for one in self._corrections.pending)])
         if ids is None:
             self._add_changed(parties)
         if due_ids or parties.changed or self._corrections.pending:
             before = self._ledger.requests.reads
             chart = await self._ledger.chart()
             self._planned.chart_reads = self._ledger.requests.reads - before
+            await self._ask_for_numbers(asked, parties, had, again=again)
             await self._plan_customers(chart, parties)
             await self._plan_products(chart, parties)
             await self._plan_documents(chart, due_ids)
@@ -163,6 +181,20 @@ class _Planner:
                             parties.prices.setdefault(str(product["id"]), {})[str(price["id"])] = price
         return parties
 
+    def _noted(self, due_ids: Mapping[str, DueDocument], asked: NumbersAsked) -> Iterator[Record]:
+        """The records that are due; their VAT numbers are noted in passing."""
+        for record in self._records(list(due_ids)):
+            asked.note(record, due_ids[record.stripe_id].vat_zone)
+            yield record
+
+    async def _ask_for_numbers(self, asked: NumbersAsked, parties: "_Parties", had: Sequence[Answer], *, again: bool) -> None:
+        linked = self._opened.log.identities(self._opened.name, "customer", list(parties.customers))
+        for stripe_id, customer in parties.customers.items():
+            if stripe_id not in linked:
+                asked.note_customer(customer)
+        self._vat_numbers = await asked.find(had=had, again=again)
+        self._planned.vat_answers = (*had, *asked.fresh)
+
     def _add_changed(self, parties: "_Parties") -> None:
         """With on_found: update, also the linked customers and products that Stripe has changed since they were linked."""
         settings = self._opened.settings
@@ -207,6 +239,7 @@ class _Planner:
                 currency=parties.currencies.get(stripe_id),
                 linked=linked.number if linked else None,
                 same=linked is not None and record is not None and record.name == linked.fingerprint,
+                vat_numbers=self._vat_numbers,
             )
             self._planned.customers[stripe_id] = _stamped(plan, hashes)
 
@@ -287,7 +320,7 @@ class _Planner:
         mappings = self._opened.loaded.mappings
         customer_id = str(record.customer["id"]) if record.customer else None
         return plan_document(
-            record,
+            replace(record, vat_numbers=self._vat_numbers),
             due=decision,
             settings=self._opened.settings,
             documents=mappings.charges if isinstance(record, ChargeRecord) else mappings.documents,

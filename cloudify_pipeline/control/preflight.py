@@ -108,7 +108,7 @@ async def _whole_plan(opened: OpenConnection, ledger: Ledger) -> Planned:
     first = await plan_connection(opened, ledger)
     if not first.waiting:
         return first
-    whole = await plan_connection(opened, ledger, ids=list(first.documents))
+    whole = await plan_connection(opened, ledger, ids=list(first.documents), had=first.vat_answers)
     whole.settled, whole.waiting = first.settled, first.waiting
     return whole
 

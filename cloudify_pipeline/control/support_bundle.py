@@ -26,6 +26,7 @@ from cloudify_pipeline.control.support_bundle_redaction import Redactor
 from cloudify_pipeline.errors import RunStopped, SettingsError
 from cloudify_pipeline.posting.log import schema as t
 from cloudify_pipeline.posting.log.chart_seen import last_seen
+from cloudify_pipeline.posting.log.vat_numbers import vat_numbers
 from cloudify_pipeline.settings.secrets import Secret
 from cloudify_pipeline.settings.show import effective_settings
 
@@ -96,6 +97,10 @@ def _redactor(opened: OpenConnection, left_out: list[str]) -> Redactor:
     with opened.log.engine.connect() as db:
         names = list(db.scalars(select(c.name).where(c.connection == opened.name, c.kind != "product").distinct()))
         names += db.scalars(select(i.fingerprint).where(i.connection == opened.name, i.kind == "customer").distinct())
+        v = vat_numbers.c
+        answers = select(v.number, v.name, v.address, v.consultation_number).where(v.connection == opened.name)
+        names += [value for row in db.execute(answers) for value in row]
+    names.append(opened.settings.vat.evidence.requester)
     for name in names:
         if name:
             redactor.learn_value(name)

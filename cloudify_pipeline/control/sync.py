@@ -33,6 +33,7 @@ from cloudify_pipeline.posting.documents import Portion, post_documents
 from cloudify_pipeline.posting.endings import Ending, RecordKind, undone
 from cloudify_pipeline.posting.log.commits import GroupCommit
 from cloudify_pipeline.posting.log.lease import TERM, held
+from cloudify_pipeline.posting.log.vat_numbers import keep_vat_answers
 from cloudify_pipeline.posting.parties import post_customers, post_products
 from cloudify_pipeline.posting.protocol import Executor
 from cloudify_pipeline.posting.standing import relink
@@ -77,7 +78,8 @@ async def plan(opened: OpenConnection, *, ids: Sequence[str] | None = None) -> L
     note_settings(opened)
     async with opened.ledger() as ledger:
         identity = await check_books(opened, ledger)
-        planned = await plan_connection(opened, ledger, ids=ids)
+        planned = await plan_connection(opened, ledger, ids=ids, again=ids is not None)
+        keep_vat_answers(opened.log.engine, opened.name, planned.vat_answers, opened.clock())
         health = await check_health(opened, ledger, identity, now=opened.clock(), planned=planned, products=planned.numbered)
         calls = planned_calls(opened, ledger, planned)
     opened.staging.replace_plans("plan_customers", _rows(planned.customers.values()), only=None)

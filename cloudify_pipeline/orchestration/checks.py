@@ -79,7 +79,7 @@ def no_unmapped_refusals(context: dg.AssetCheckExecutionContext, scope: RunScope
 
 @dg.asset_check(asset=dg.AssetKey(["ledger", "documents"]), partitions_def=connections)
 def every_due_document_has_an_ending(context: dg.AssetCheckExecutionContext, scope: RunScope) -> dg.AssetCheckResult:
-    """Every invoice and payment that is due is in the ledger, held, skipped, failed or waiting: none is lost on the way."""
+    """Every invoice, payment and correction that is due is in the ledger, held, skipped, failed or waiting: none is lost."""
     with scope.opened(context.partition_key) as opened:
         lost = missing(opened, scope.invoice_ids or None)
     return dg.AssetCheckResult(

@@ -14,8 +14,9 @@ from cloudify_pipeline.accounting.chart import Number
 from cloudify_pipeline.accounting.documents import CustomerRef, SalesLine
 from cloudify_pipeline.accounting.money import format_money, from_minor
 from cloudify_pipeline.errors import Problem
+from cloudify_pipeline.planning.correction_words import Naming, naming
 from cloudify_pipeline.planning.records import InvoiceRecord, Raw, Record, book_date, id_of, instant
-from cloudify_pipeline.planning.stripe_amounts import sum_of
+from cloudify_pipeline.planning.stripe_amounts import pretax_credits, sum_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,26 +28,30 @@ class Original:
     """``booked invoice 20188``, or that it is posted in this run."""
     zone: Number
     customer: CustomerRef
+    booked: Number | None = None
+    """Its number once it is booked."""
     rate: Decimal | None = None
     """Base currency for 100 units, where it is known."""
 
 
 @dataclass(frozen=True, slots=True)
 class Correction:
-    """One correction of one document: `minor` is what it takes off (positive, minor units), `record` a negative sale of it."""
+    """One correction of one document: `minor` is what it takes off (minor units), `record` a negative sale of it.
+
+    One that reverses another has a negative `minor`, and a positive sale.
+    """
 
     stripe_id: str
     original_id: str
     minor: int
     at: datetime
     record: Record
-    words: str
-    """A line of the document, which names what it corrects."""
+    naming: Naming
+    """How its line of text names what it corrects."""
 
-    @property
-    def text(self) -> tuple[SalesLine, ...]:
-        """:attr:`words` as a line of text, which no mapping fills and no length cuts."""
-        return (SalesLine(self.words),)
+    def text(self, original: Original) -> SalesLine:
+        """:attr:`naming` as a line of text, which no mapping fills and no length cuts."""
+        return SalesLine(self.naming.of(original.booked))
 
 
 def credit_note(note: Raw, original: InvoiceRecord) -> Correction:
@@ -54,7 +59,9 @@ def credit_note(note: Raw, original: InvoiceRecord) -> Correction:
     at = instant(note.get("effective_at")) or instant(note.get("created")) or original.instant("created")
     minor = note_total(note)
     billed = {str(line.get("id")): line for line in original.lines}
-    lines = [_line(line, billed.get(str(line.get("invoice_line_item")))) for line in (note.get("lines") or {}).get("data") or ()]
+    credited = (note.get("lines") or {}).get("data") or ()
+    lowered = _lowered_by_credits(note, credited)
+    lines = [_line(line, billed.get(str(line.get("invoice_line_item"))), lowered=lowered) for line in credited]
     invoice = {
         **dated(original.invoice, _known(at)),
         "id": note["id"],
@@ -65,7 +72,7 @@ def credit_note(note: Raw, original: InvoiceRecord) -> Correction:
         "shipping_cost": negative_shipping(note.get("shipping_cost")),
     }
     record = with_all_of(original, invoice)
-    words = f"Credit note {note.get('number') or note['id']} to {named_original(original)}"
+    words = naming("credit_note", str(note.get("number") or note["id"]), original)
     return Correction(str(note["id"]), original.stripe_id, minor, _known(at), record, words)
 
 
@@ -85,7 +92,7 @@ def note_tax(note: Raw) -> int:
 def over_credited(before: int, correction: Correction, original: Record) -> Problem | None:
     """A problem when `correction`, after what was taken off `before` it (minor units), takes off more than there is."""
     taken = before + correction.minor
-    if taken <= original.total_minor:
+    if correction.minor < 0 or taken <= original.total_minor:
         return None
     currency = original.currency
     all_, whole = (format_money(from_minor(minor, currency), currency) for minor in (taken, original.total_minor))
@@ -131,9 +138,17 @@ def with_all_of(original: InvoiceRecord, invoice: Raw) -> InvoiceRecord:
     )
 
 
-def _line(line: Raw, billed: Raw | None) -> dict[str, Any]:
+def _lowered_by_credits(note: Raw, lines: Sequence[Raw]) -> bool:
+    """Whether the billing credits of its lines lower the note's total: its amounts then add up with them and not without."""
+    left = sum(int(line.get("amount") or 0) - int(line.get("discount_amount") or 0) for line in lines)
+    on_top = sum(sum_of([tax for tax in line.get("taxes") or () if tax.get("tax_behavior") != "inclusive"]) for line in lines)
+    whole = left + on_top + int((note.get("shipping_cost") or {}).get("amount_total") or 0)
+    return note_total(note) != whole and note_total(note) == whole - sum(map(pretax_credits, lines))
+
+
+def _line(line: Raw, billed: Raw | None, *, lowered: bool) -> dict[str, Any]:
     """A line of a credit note as a negative line of an invoice, sold as the line that it credits; its discount is taken off."""
-    amount = int(line.get("amount") or 0) - int(line.get("discount_amount") or 0)
+    amount = int(line.get("amount") or 0) - int(line.get("discount_amount") or 0) - (pretax_credits(line) if lowered else 0)
     unit = line.get("unit_amount_decimal")
     pricing = dict((billed or {}).get("pricing") or {})
     if pricing and unit is not None:

@@ -7,6 +7,7 @@ from typing import Any
 from cloudify_pipeline.accounting.chart import Chart, Number
 from cloudify_pipeline.accounting.documents import FieldValue
 from cloudify_pipeline.accounting.parties import Candidates, LedgerRecord, Lookup
+from cloudify_pipeline.accounting.vat_evidence import NOTHING, Known
 from cloudify_pipeline.errors import Problem
 from cloudify_pipeline.mapping.apply import map_record
 from cloudify_pipeline.mapping.compile import CompiledMappings
@@ -55,15 +56,18 @@ def plan_customer(
     currency: str | None = None,
     linked: Number | None = None,
     same: bool = False,
+    vat_numbers: Known = NOTHING,
 ) -> PlannedCustomer | Hold:
     """The ledger customer that `customer` is, or becomes.
 
     `known` is the record that an earlier run linked, as it stands now; `linked` its number, also when the record is gone;
     `same` says that it still is the record it was, so that whatever changed in Stripe does not matter.
-    `currency` is that of the invoice, for customers to whom Stripe gave none. A customer deleted in Stripe is never created.
+    `currency` is that of the invoice, for customers to whom Stripe gave none; `vat_numbers` is what is known of its VAT
+    numbers. A customer deleted in Stripe is never created.
     """
     planner = _Customer(customer, settings, mappings, chart=chart)
     planner.candidates = candidates
+    planner.vat_numbers = vat_numbers
     own = settings.customers.defaults.currency
     stripes = str(customer.get("currency") or currency or chart.base_currency)
     planner.currency = (stripes if own == "from_stripe" else own).upper()
@@ -79,6 +83,7 @@ class _Customer:
         self.mappings = mappings
         self.chart = chart
         self.candidates: Candidates = {}
+        self.vat_numbers = NOTHING
         self.currency = chart.base_currency
         self.evidence: list[Evidence] = []
 
@@ -244,11 +249,11 @@ class _Customer:
     def _zone(self) -> Number | Problem:
         wanted = self.own.defaults.vat_zone
         if wanted == "auto":
-            decided = decide_zone(self.customer, self.settings.vat, self.chart)
+            decided = decide_zone(self.customer, self.settings.vat, self.chart, vat_numbers=self.vat_numbers)
             if isinstance(decided, ZoneDecision):
                 self.evidence.append(decided.evidence)
                 return decided.zone
-            self.evidence.append(held_zone(self.customer, self.settings.vat, decided))
+            self.evidence.append(held_zone(self.customer, self.settings.vat, decided, self.vat_numbers))
             return decided
         zone = self.chart.vat_zones.get(wanted)
         if zone is None or not zone.enabled:

@@ -135,7 +135,7 @@ def _plan(  # noqa: PLR0917
         payment_terms=invoiced.terms,
         vat_zone=zone.zone,
         layout=invoiced.layout,
-        lines=(*priced.lines, *(corrects[0].text if corrects else ()), *dated.words, *words.lines),
+        lines=(*priced.lines, *((corrects[0].text(corrects[1]),) if corrects else ()), *dated.words, *words.lines),
         stripe_total=priced.stripe_total,
         predicted=priced.predicted,
         send_by=settings.invoices.send_by,
@@ -143,7 +143,8 @@ def _plan(  # noqa: PLR0917
         original_date=None if dated.original == dated.day else dated.original,
     )
     lineage = (*mapped.lineage, *words.lineage, *planner.lineage)
-    return PlannedDocument(document, due.rule, lineage, tuple(evidence), corrects=corrects[0].original_id if corrects else None)
+    planned = PlannedDocument(document, due.rule, lineage, tuple(evidence))
+    return planned if corrects is None else replace(planned, corrects=corrects[0].original_id, naming=corrects[0].naming)
 
 
 def _amount_problem(record: Record, chart: Chart, kind: DocumentKind) -> Problem | None:

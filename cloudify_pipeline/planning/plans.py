@@ -16,6 +16,7 @@ from cloudify_pipeline.accounting.chart import Number
 from cloudify_pipeline.accounting.documents import FieldValue, SalesDocument
 from cloudify_pipeline.errors import Problem
 from cloudify_pipeline.mapping.lineage import Lineage
+from cloudify_pipeline.planning.correction_words import Naming
 
 PartyAction = Literal["use", "create", "update"]
 
@@ -123,11 +124,25 @@ class PlannedDocument:
     """What else it is found by: ids and e-mails that Stripe joins to it. No part of what stands in the ledger."""
     corrects: str | None = None
     """The invoice that it takes back, which must stand in the ledger first."""
+    naming: Naming | None = None
+    """How its text names that invoice: one that is booked in the same run has its number only then."""
 
     @property
     def stripe_id(self) -> str:
         """The Stripe invoice or charge it stands for."""
         return self.document.stripe_id
+
+
+def naming_booked(plan: PlannedDocument, number: Number) -> PlannedDocument:
+    """`plan` of a correction, its text naming the original by the ledger's `number`, under which it is booked by now."""
+    if plan.naming is None:
+        return plan
+    unbooked, booked = plan.naming.unbooked, plan.naming.of(number)
+    lines = (
+        replace(line, description=booked) if line.product is None and line.description == unbooked else line
+        for line in plan.document.lines
+    )
+    return replace(plan, document=replace(plan.document, lines=tuple(lines)))
 
 
 Plan = PlannedCustomer | PlannedProduct | PlannedDocument | Hold | Skip

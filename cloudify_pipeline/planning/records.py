@@ -8,6 +8,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from cloudify_pipeline.accounting.money import from_minor
+from cloudify_pipeline.accounting.vat_evidence import NOTHING, Known
 
 Raw = Mapping[str, Any]
 """An object as Stripe sent it, numbers with a fraction as Decimal."""
@@ -28,6 +29,8 @@ class InvoiceRecord:
     sent_at: datetime | None = None
     payments: tuple[str, ...] = ()
     """The payment intents and charges that pay it; Stripe keeps them apart."""
+    vat_numbers: Known = NOTHING
+    """What is known of its buyer's VAT numbers."""
     charges: tuple[Raw, ...] = ()
     """Those charges themselves, where their rates of exchange are asked for."""
 
@@ -79,6 +82,8 @@ class ChargeRecord:
     charge: Raw
     customer: Raw | None = None
     invoice_id: str | None = None
+    vat_numbers: Known = NOTHING
+    """What is known of its buyer's VAT numbers."""
 
     @property
     def stripe_id(self) -> str:

@@ -12,9 +12,10 @@ from typing import Any
 
 from cloudify_pipeline.accounting.money import format_money, from_minor
 from cloudify_pipeline.errors import Problem
+from cloudify_pipeline.planning.correction_words import Why, naming
 from cloudify_pipeline.planning.corrections import Correction, dated, named_original, negative, negative_shipping, with_all_of
 from cloudify_pipeline.planning.records import ChargeRecord, InvoiceRecord, Raw, Record, id_of
-from cloudify_pipeline.planning.stripe_amounts import stripe_rate, sum_of
+from cloudify_pipeline.planning.stripe_amounts import credits_of, stripe_rate, sum_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,9 +27,8 @@ class Part:
     vat_before: int | None = None
 
 
-def reversal(stripe_id: str, original: Record, part: Part, at: datetime, words: str) -> Correction | Problem:
-    """`part` of `original`, taken back on the day of `at`; `words` say why, before what it takes back is named."""
-    text = f"{words} {named_original(original)}"
+def reversal(stripe_id: str, original: Record, part: Part, at: datetime, why: Why) -> Correction | Problem:
+    """`part` of `original`, taken back on the day of `at` for the reason `why`."""
     record: Record | Problem
     if isinstance(original, ChargeRecord):
         record = _payment(stripe_id, original, part.minor, at)
@@ -38,7 +38,21 @@ def reversal(stripe_id: str, original: Record, part: Part, at: datetime, words: 
         record = _piece(stripe_id, original, part, at)
     if isinstance(record, Problem):
         return record
-    return Correction(stripe_id, original.stripe_id, part.minor, at, record, text)
+    return Correction(stripe_id, original.stripe_id, part.minor, at, record, naming(why, stripe_id, original))
+
+
+def returned(stripe_id: str, refund: Correction, original: Record, at: datetime) -> Correction:
+    """A refund's correction taken back itself, on the day of `at`: the money came back, so the sale stands again."""
+    record = refund.record
+    taken: Record
+    if isinstance(record, ChargeRecord):
+        minor, second = -record.total_minor, int(at.timestamp())
+        charge = {**record.charge, "id": stripe_id, "amount": minor, "amount_captured": minor, "created": second}
+        taken = ChargeRecord(charge, record.customer)
+    else:
+        taken = _whole(stripe_id, record, at)
+    words = naming("returned", refund.stripe_id, original)
+    return Correction(stripe_id, refund.original_id, -refund.minor, at, taken, words)
 
 
 def _payment(stripe_id: str, original: ChargeRecord, minor: int, at: datetime) -> ChargeRecord:
@@ -53,12 +67,13 @@ def _whole(stripe_id: str, original: InvoiceRecord, at: datetime) -> InvoiceReco
             "amount": -int(line.get("amount") or 0),
             "discount_amounts": [],
             "discounts": [],
+            "pretax_credit_amounts": [],
             "taxes": negative(line.get("taxes")),
         }
         for line in original.lines
     ]
-    for line, source in zip(lines, original.lines, strict=True):
-        line["amount"] += sum_of(source.get("discount_amounts"))
+    for line, source, credit in zip(lines, original.lines, credits_of(original), strict=True):
+        line["amount"] += sum_of(source.get("discount_amounts")) + credit
     return with_all_of(original, {
         **dated(original.invoice, at),
         "id": stripe_id,

@@ -1,8 +1,8 @@
 """What Stripe itself says an invoice comes to: the net of each line, its VAT and rate, and the totals it states.
 
-Nothing that Stripe has computed is computed again: the net of a line is its amount less the discounts allocated to it, less
-the tax inside it. Where Stripe rounds tax once for the whole invoice, its totals are what counts, and the tax inside the lines
-is brought to them.
+Nothing that Stripe has computed is computed again: the net of a line is its amount less the discounts and billing credits
+allocated to it, less the tax inside it. Where Stripe rounds tax once for the whole invoice, its totals are what counts, and
+the tax inside the lines is brought to them.
 """
 
 from collections.abc import Mapping
@@ -27,7 +27,7 @@ class LineNet:
 
     amount: int
     discount: int
-    """What its discounts take off, the invoice's among them; with tax, where the price has it inside."""
+    """What discounts take off, the invoice's among them, and billing credits; with tax, where the price has it inside."""
     invoice_discount: int
     """What the invoice's own discounts take off, net of VAT."""
     tax: int
@@ -45,8 +45,33 @@ class Stated:
 
 def line_nets(record: InvoiceRecord) -> list[LineNet]:
     """Every line of `record`, in Stripe's order."""
-    moved = _moved(record)
-    return [_net(line, record, moved.get(index, 0)) for index, line in enumerate(record.lines)]
+    moved, credits_ = _moved(record), credits_of(record)
+    return [_net(line, record, moved.get(index, 0), credits_[index]) for index, line in enumerate(record.lines)]
+
+
+def credits_of(record: InvoiceRecord) -> list[int]:
+    """The billing credits (credit grants) that lower each line before tax, in minor units; zeros where the total is without.
+
+    Stripe's own total says whether they lower the sale: its amounts add up with them or without.
+    """
+    credits_ = [pretax_credits(line) for line in record.lines]
+    if not any(credits_):
+        return credits_
+    invoice, lines = record.invoice, record.lines
+    shipping = invoice.get("shipping_cost") or {}
+    amounts = sum(int(line.get("amount") or 0) for line in lines)
+    given = {sum_of(invoice.get("total_discount_amounts")), sum(sum_of(line.get("discount_amounts")) for line in lines)}
+    taxes = {_on_top(invoice.get("total_taxes")), sum(_on_top(line.get("taxes")) for line in lines)}
+    carriage = {int(shipping.get("amount_total") or 0), int(shipping.get("amount_subtotal") or 0)}
+    whole = {amounts - less + tax + carried for less in given for tax in taxes for carried in carriage}
+    lowers = record.total_minor + sum(credits_) in whole and record.total_minor not in whole
+    return credits_ if lowers else [0] * len(credits_)
+
+
+def pretax_credits(line: Raw) -> int:
+    """What billing credits take off a line of an invoice or credit note; Stripe lists discounts among them too."""
+    listed = line.get("pretax_credit_amounts") or ()
+    return sum_of([one for one in listed if one.get("type") == "credit_balance_transaction"])
 
 
 def stripe_totals(record: InvoiceRecord) -> Stated | Problem:
@@ -63,7 +88,7 @@ def stripe_totals(record: InvoiceRecord) -> Stated | Problem:
         return Problem("E-STRIPE-SUM", message, field="total_taxes", found=str(tax))
     shipping = invoice.get("shipping_cost") or {}
     carriage, carriage_tax = int(shipping.get("amount_total") or 0), int(shipping.get("amount_tax") or 0)
-    amounts = sum(int(line.get("amount") or 0) for line in record.lines)
+    amounts = sum(int(line.get("amount") or 0) for line in record.lines) - sum(credits_of(record))
     given = sum(sum_of(line.get("discount_amounts")) for line in record.lines)
     on_lines = sum(_on_top(line.get("taxes")) for line in record.lines)
     if not rounded_once(record) and amounts - given + on_lines + carriage == total:
@@ -116,20 +141,20 @@ def sum_of(listed: Any) -> int:
     return sum(int(one.get("amount") or 0) for one in listed or ())
 
 
-def _net(line: Raw, record: InvoiceRecord, moved: int) -> LineNet:
+def _net(line: Raw, record: InvoiceRecord, moved: int, credit: int) -> LineNet:
     own = {id_of(discount) for discount in line.get("discounts") or ()}
     allocated = line.get("discount_amounts") or ()
     shared = sum_of([given for given in allocated if id_of(given.get("discount")) not in own])
     inside = [tax for tax in line.get("taxes") or () if tax.get("tax_behavior") == "inclusive"]
     rate = stripe_rate(line.get("taxes"), record.tax_rates, record.currency)
-    amount, given = int(line.get("amount") or 0), sum_of(allocated)
+    amount, given = int(line.get("amount") or 0) - credit, sum_of(allocated)
     net = amount - given - sum_of(inside) - moved
     if shared and inside and rate is not None:
         # Stripe states the discount with its tax: without it, it is what it makes the line's net lower.
         before = amount - (given - shared)
         percent = sum((_percentage(tax, record.tax_rates) or Decimal(0) for tax in inside), Decimal(0))
         shared = int((before * 100 / (100 + percent)).to_integral_value("ROUND_HALF_UP")) - net
-    return LineNet(net, given, shared, sum_of(line.get("taxes")) + moved, rate, bool(inside))
+    return LineNet(net, given + credit, shared, sum_of(line.get("taxes")) + moved, rate, bool(inside))
 
 
 def _moved(record: InvoiceRecord) -> dict[int, int]:
@@ -140,6 +165,7 @@ def _moved(record: InvoiceRecord) -> dict[int, int]:
     if not rounded_once(record):
         return {}
     moved: dict[int, int] = {}
+    credits_ = credits_of(record)
     for stated in record.invoice.get("total_taxes") or ():
         percent = _percentage(stated, record.tax_rates)
         if stated.get("tax_behavior") != "inclusive" or percent is None:
@@ -149,7 +175,7 @@ def _moved(record: InvoiceRecord) -> dict[int, int]:
         for index, line in enumerate(record.lines):
             taxes = list(line.get("taxes") or ())
             if len(taxes) == 1 and _rate_id(taxes[0]) == _rate_id(stated):
-                gross = int(line.get("amount") or 0) - sum_of(line.get("discount_amounts"))
+                gross = int(line.get("amount") or 0) - sum_of(line.get("discount_amounts")) - credits_[index]
                 errors.append((gross * percent / (100 + percent) - sum_of(taxes), index))
                 inside += sum_of(taxes)
         missing = int(stated.get("amount") or 0) - inside

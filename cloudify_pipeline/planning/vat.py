@@ -1,11 +1,11 @@
 """Which VAT zone a buyer stands in: the decision table of reference/product.md §4.2, top-down, first match wins.
 
-Evidence of every decision, and of every hold, keeps the row, the inputs it looked at, Stripe's proof of the VAT number and
-the day. Rows 4 and 5 ask for the territory first (row 10): an address in one never counts as its mother country.
+Evidence of every decision, and of every hold, keeps the row, the inputs it looked at, the proof of the VAT number and the
+day. Rows 4 and 5 ask for the territory first (row 10): an address in one never counts as its mother country.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from cloudify_pipeline.accounting.chart import Chart, Number
@@ -14,15 +14,17 @@ from cloudify_pipeline.accounting.vat import (
     OUTSIDE_DANISH_VAT,
     SPECIAL,
     number_country,
+    number_fault,
     plain_postal_code,
     special_territory,
     vat_country,
 )
+from cloudify_pipeline.accounting.vat_evidence import Known
 from cloudify_pipeline.errors import Problem
 from cloudify_pipeline.planning.matching import text_at
 from cloudify_pipeline.planning.plans import Evidence
 from cloudify_pipeline.planning.records import ChargeRecord, InvoiceRecord, Record
-from cloudify_pipeline.planning.vat_buyers import Buyer, buyer_of
+from cloudify_pipeline.planning.vat_buyers import Buyer, Claim, buyer_of, claims_of
 from cloudify_pipeline.settings.models import VatSettings
 
 HOME = "DK"
@@ -40,6 +42,9 @@ class _Found:
     zone: Number | str
     rule: str
     kind: ZoneKind | None = None
+
+
+_PROVEN = _Found("eu", "6: EU business with a verified VAT number")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,12 +68,14 @@ def decide_zone(
     *,
     customer_zone: Number | None = None,
     rule_zone: RuleZone | None = None,
+    vat_numbers: Known | None = None,
 ) -> ZoneDecision | Problem:
     """The zone of an invoice, charge or Stripe customer; a problem when a person must decide.
 
-    `customer_zone` is the zone of the buyer's ledger customer, for `vat.missing_country: customer_zone`.
+    `customer_zone` is the zone of the buyer's ledger customer, for `vat.missing_country: customer_zone`. `vat_numbers` is what
+    is known of a Stripe customer's VAT numbers; an invoice or charge brings that itself.
     """
-    buyer = buyer_of(source, vat.supply_default)
+    buyer = buyer_of(source, vat.supply_default, vat_numbers)
     found = _overridden(source, vat, rule_zone) or _row(buyer, vat, customer_zone)
     if isinstance(found, Problem):
         return found
@@ -87,9 +94,22 @@ def is_overridden(source: Record, vat: VatSettings, rule_zone: RuleZone | None) 
     return _overridden(source, vat, rule_zone) is not None
 
 
-def held_zone(source: Record | Mapping[str, Any], vat: VatSettings, problem: Problem) -> Evidence:
+def claims_to_prove(source: Record | Mapping[str, Any], vat: VatSettings, rule_zone: RuleZone | None = None) -> list[Claim]:
+    """The VAT numbers whose proof decides the zone: row 6 is reached, and nothing but proof is missing."""
+    claims = claims_of(source)
+    if not claims or _overridden(source, vat, rule_zone) is not None:
+        return []
+    buyer = buyer_of(source, vat.supply_default)
+    with_proof = ((one, replace(buyer, vat_number=one.value, verified=True, fault=number_fault(one.value))) for one in claims)
+    return [one for one, proven in with_proof if _row(proven, vat, None) is _PROVEN]
+
+
+def held_zone(
+    source: Record | Mapping[str, Any], vat: VatSettings, problem: Problem, vat_numbers: Known | None = None
+) -> Evidence:
     """The evidence of a record that waits because of its zone: the same inputs, and the problem instead of a row."""
-    return Evidence("vat_zone", "held", f"{problem.code}: {problem.message}", zone_inputs(buyer_of(source, vat.supply_default)))
+    inputs = zone_inputs(buyer_of(source, vat.supply_default, vat_numbers))
+    return Evidence("vat_zone", "held", f"{problem.code}: {problem.message}", inputs)
 
 
 def zone_inputs(buyer: Buyer) -> dict[str, str]:
@@ -204,9 +224,15 @@ def _in_eu(buyer: Buyer, place: str, vat: VatSettings) -> _Found | Problem:
         message = f"VAT number {number} is Northern Irish and counts for goods alone; vat.supply_default does not say goods"
         return Problem("E-VAT-ID", message, field="customer_tax_ids", found=number)
     if buyer.verified:
-        return _Found("eu", "6: EU business with a verified VAT number")
+        return _PROVEN
+    doubted = Problem("E-VAT-ID", f"VAT number {number}: {buyer.doubt}", field="customer_tax_ids", found=number)
+    if buyer.open:
+        # A business is not taxed as a private buyer because a register is out of order, or its proof is old.
+        return doubted
     if vat.unverified_vat_number == "private":
         return _private(buyer, place, vat, "7: the VAT number is not verified, taxed as a private buyer")
+    if buyer.doubt is not None:
+        return doubted
     if buyer.fault is not None:
         return _faulty(buyer, f"its {buyer.fault} is wrong, and Stripe has not verified it")
     message = f"VAT number {number} is not verified by Stripe"

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from cloudify_pipeline.accounting.chart import Chart
 from cloudify_pipeline.errors import Problem
 from cloudify_pipeline.ledgers.port import LedgerDocument
-from cloudify_pipeline.planning.plans import Hold, PlannedDocument, Skip, revision
+from cloudify_pipeline.planning.plans import Hold, PlannedDocument, Skip, naming_booked, revision
 from cloudify_pipeline.planning.rounding import seen
 from cloudify_pipeline.posting.drafts import Numbers, Written, draft, replace_draft, resolved_body, total_difference
 from cloudify_pipeline.posting.endings import Ending, State, undone
@@ -80,15 +80,25 @@ async def post_documents(
         return ending
 
     # A correction comes after what it corrects, which may be in the same portion.
-    first = [plan for plan in plans if not _corrects(plan)]
-    then = [plan for plan in plans if _corrects(plan)]
+    first = [plan for plan in plans if _corrects(plan) is None]
+    then = [plan for plan in plans if _corrects(plan) is not None]
     endings = {ending.stripe_id: ending for ending in await asyncio.gather(*(one(plan) for plan in first))}
-    endings |= {ending.stripe_id: ending for ending in await asyncio.gather(*(one(plan) for plan in then))}
+    originals = executor.log.identities(executor.connection, "document", [*filter(None, map(_corrects, then))]) if then else {}
+    named_by = [_naming_original(plan, originals) for plan in then]
+    endings |= {ending.stripe_id: ending for ending in await asyncio.gather(*(one(plan) for plan in named_by))}
     return [endings[plan.stripe_id] for plan in plans]
 
 
-def _corrects(plan: Plan) -> bool:
-    return isinstance(plan, PlannedDocument) and plan.corrects is not None
+def _corrects(plan: Plan) -> str | None:
+    return plan.corrects if isinstance(plan, PlannedDocument) else None
+
+
+def _naming_original(plan: Plan, originals: Mapping[str, Identity]) -> Plan:
+    """A correction whose original was booked meanwhile, perhaps a moment ago, names it by its number."""
+    original = originals.get(_corrects(plan) or "")
+    if not isinstance(plan, PlannedDocument) or original is None or original.ledger_kind != "booked_invoice":
+        return plan
+    return naming_booked(plan, original.number)
 
 
 async def _known(executor: Executor, plans: Sequence[Plan], portion: Portion) -> _Known:

@@ -61,7 +61,7 @@ class Fault:
     committed: bool = False
     seconds: float = 0.05
     server: str | None = None
-    """``economic`` or ``stripe``; None hits both."""
+    """``economic``, ``stripe`` or ``vies``; None hits all."""
 
     def matches(self, server: str, method: str, path: str) -> bool:
         """Whether this request is one the fault is about."""

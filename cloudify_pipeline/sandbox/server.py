@@ -21,6 +21,9 @@ from cloudify_pipeline.sandbox.faults import Faults
 from cloudify_pipeline.sandbox.stripe import dataset
 from cloudify_pipeline.sandbox.stripe.app import create_app as stripe_app
 from cloudify_pipeline.sandbox.stripe.store import StripeStore
+from cloudify_pipeline.sandbox.vies import PATH as VIES_PATH
+from cloudify_pipeline.sandbox.vies import ViesStore
+from cloudify_pipeline.sandbox.vies import create_app as vies_app
 
 Load = Callable[[StripeStore, datetime], object]
 _PATIENCE = 10.0
@@ -133,6 +136,29 @@ class Sandbox:
     def _close_stores(self) -> None:
         self.stripe.close()
         self.economic.close()
+
+
+class EmbeddedVies:
+    """An embedded VIES on a loopback port, beside a sandbox where a connection asks for one; its state is in memory."""
+
+    def __init__(self, *, clock: Callable[[], datetime] = _now, port: int = 0) -> None:
+        self.store = ViesStore()
+        self.faults = Faults()
+        self._server = _Server(vies_app(self.store, self.faults, clock=clock), port)
+
+    @property
+    def api_base(self) -> str:
+        """What ``vat.evidence.api_base`` is set to."""
+        return f"{self._server.url}{VIES_PATH}"
+
+    def __enter__(self) -> Self:
+        """Start the server and wait until it answers."""
+        self._server.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        """Stop it."""
+        self._server.stop()
 
 
 class _Dated:

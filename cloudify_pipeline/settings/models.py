@@ -206,6 +206,18 @@ class OneStopShop(Section):
     from_: date | None = Field(default=None, alias="from")
 
 
+class VatEvidence(Section):
+    """What proves a buyer's VAT number besides Stripe's verification, and for how many days a proof holds.
+
+    `requester` is the seller's own VAT number: only for a known one does VIES give a consultation number.
+    """
+
+    vies: bool = False
+    requester: str | None = None
+    valid_days: int | None = Field(default=None, ge=1, le=36_500)
+    api_base: str = "https://ec.europa.eu/taxation_customs/vies/rest-api"
+
+
 class VatSettings(Section):
     """How the VAT zone of a document is decided."""
 
@@ -214,6 +226,7 @@ class VatSettings(Section):
     zone_from: list[str] = []
     supply_default: Literal["goods", "services"] | None = None
     unverified_vat_number: Literal["hold", "private"] = "hold"
+    evidence: VatEvidence = VatEvidence()
     missing_country: Literal["hold", "customer_zone"] = "hold"
     oss: OneStopShop = OneStopShop()
     reverse_charge_text: dict[str, str] = {}

@@ -22,6 +22,7 @@ from cloudify_pipeline.settings.vat_rules import (
     reverse_charge_field_exists,
     reverse_charge_texts_can_be_written,
     vat_countries_are_countries,
+    vat_evidence_can_be_shown,
     vat_zone_paths_exist,
 )
 from cloudify_pipeline.stripe_objects import STATE_KEYS
@@ -46,9 +47,9 @@ def ledger_has_its_section(seen: Seen) -> Iterator[Finding]:
 
 
 def plain_http_only_to_this_machine(seen: Seen) -> Iterator[Finding]:
-    """Tokens travel in headers: http:// is for a sandbox on the loopback interface alone."""
-    for section in ("stripe", "economic"):
-        model = getattr(seen.settings, section)
+    """Tokens travel in headers: http:// is for a sandbox on the loopback interface alone. So is proof of a VAT number."""
+    settings = seen.settings
+    for section, model in (("stripe", settings.stripe), ("economic", settings.economic), ("vat.evidence", settings.vat.evidence)):
         for name in ("api_base", "openapi_base"):
             if (url := getattr(model, name, None)) is None:
                 continue
@@ -341,6 +342,7 @@ RULES: tuple[Rule, ...] = (
     default_currency_is_one,
     vat_countries_are_countries,
     vat_zone_paths_exist,
+    vat_evidence_can_be_shown,
     one_stop_shop_is_for_other_member_states,
     reverse_charge_texts_can_be_written,
     reverse_charge_field_exists,

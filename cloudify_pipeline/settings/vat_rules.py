@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from babel import Locale
 
-from cloudify_pipeline.accounting.vat import EU, SPECIAL
+from cloudify_pipeline.accounting.vat import EU, SPECIAL, number_fault
 from cloudify_pipeline.mapping.paths import PathError, parse_path
 from cloudify_pipeline.mapping.sources import type_of, unknown_path
 from cloudify_pipeline.settings.findings import Finding, Seen
@@ -39,6 +39,18 @@ def vat_zone_paths_exist(seen: Seen) -> Iterator[Finding]:
             yield Finding(key, text, "another key: invoices.write_back writes this one itself")
         elif seen.catalogues is not None and type_of(path, seen.catalogues.stripe["invoices"]) is None:
             yield Finding(key, text, unknown_path(path, seen.catalogues.stripe["invoices"]))
+
+
+def vat_evidence_can_be_shown(seen: Seen) -> Iterator[Finding]:
+    """V-5: VIES gives the consultation number, by which an answer can be shown, to a VAT number that there can be."""
+    evidence = seen.settings.vat.evidence
+    key = "vat.evidence.requester"
+    if evidence.requester is not None and number_fault(evidence.requester) is not None:
+        yield Finding(key, evidence.requester, "the seller's own VAT number with its country, as in DK13585628")
+    elif evidence.requester is not None and not evidence.vies:
+        yield Finding(key, "vies: false", "it is used with vat.evidence.vies: true only", refused=False)
+    elif evidence.vies and evidence.requester is None:
+        yield Finding(key, "nothing", "without the seller's own VAT number VIES gives no consultation number", refused=False)
 
 
 def one_stop_shop_is_for_other_member_states(seen: Seen) -> Iterator[Finding]:

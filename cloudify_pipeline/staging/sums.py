@@ -2,12 +2,15 @@
 
 from typing import Any
 
+_CREDIT = "credit_balance_transaction"
+"""The type of what a credit grant takes off; discounts are listed beside it."""
+
 
 def sum_fault(invoice: dict[str, Any]) -> str | None:
     """What is wrong with an invoice's amounts (minor units), or None.
 
     The identity held on every genuine recording: total = Σ line.amount − Σ total_discount_amounts + Σ exclusive taxes
-    + shipping. Inclusive taxes lie inside the line amounts.
+    + shipping. Inclusive taxes lie inside the line amounts. Billing credits lower the lines before tax.
     """
     listed = invoice.get("lines") or {}
     if listed.get("has_more"):
@@ -18,6 +21,9 @@ def sum_fault(invoice: dict[str, Any]) -> str | None:
     total = invoice.get("total") or 0
     before_shipping = lines - discounts + taxes
     if total - before_shipping in _shippings(invoice):
+        return None
+    credits_ = _sum(one for one in invoice.get("total_pretax_credit_amounts") or () if one.get("type") == _CREDIT)
+    if credits_ and total - before_shipping + credits_ in _shippings(invoice):
         return None
     shipping = max(_shippings(invoice))
     return (

@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import dataclass
+from importlib import reload
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ class Called:
 
 
 Call = Callable[..., Called]
+Load = Callable[[], None]
 
 
 @pytest.fixture
@@ -52,6 +54,23 @@ def shop(company: Company) -> Company:
     company.pay(company.invoice(company.customer("Nowhere", country=None)))
     company.connection().log.close()
     return company
+
+
+@pytest.fixture
+def load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Load:
+    """The code location, as a fresh process would load it with the connections there are now."""
+    # Dagster takes seconds to import, and most commands never need it.
+    from cloudify_pipeline.orchestration import launch
+    from cloudify_pipeline_tests.dagster_homes import prepared_home
+    from cloudify_pipeline_tests.orchestration.conftest import reloaded
+
+    monkeypatch.setenv("DAGSTER_HOME", prepared_home(tmp_path / "home" / "dagster"))
+
+    def loading() -> None:
+        with reloaded():
+            reload(launch)
+
+    return loading
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 import time_machine
 
+from cloudify_pipeline.accounting.vat_evidence import Answer
 from cloudify_pipeline.control import audit as control
 from cloudify_pipeline.control.audit_tables import archived_tables
 from cloudify_pipeline.control.search import fill_terms
@@ -22,6 +23,7 @@ from cloudify_pipeline.control.status import status
 from cloudify_pipeline.ledgers.port import LedgerIdentity
 from cloudify_pipeline.posting.endings import Ending
 from cloudify_pipeline.posting.log.store import PostingLog
+from cloudify_pipeline.posting.log.vat_numbers import keep_vat_answers, vat_answers
 from cloudify_pipeline.settings.paths import posting_url
 from cloudify_pipeline_tests.cli.conftest import Call
 from cloudify_pipeline_tests.whole_runs.conftest import NOW, Company
@@ -101,6 +103,38 @@ def test_an_empty_machine_says_the_same_of_every_document(
     there = shop.connection()
     assert json.dumps(status(there)) == before
     there.log.close()
+
+
+ANSWER = Answer("DE136695976", "vies", True, NOW, "Musterfirma GmbH", "Musterweg 1", "WAPIAAAAZ0000001", "DK13585628")
+
+
+def test_the_proof_of_vat_numbers_comes_back_and_an_archive_from_before_there_was_any_is_taken(
+    books: Path, call: Call, tmp_path: Path
+) -> None:
+    assert call("audit", "export", str(tmp_path / "before")).code == 0
+    log = PostingLog(posting_url())
+    keep_vat_answers(log.engine, "nordlys", [ANSWER], NOW)
+    log.close()
+    assert call("audit", "export", str(tmp_path / "after")).code == 0
+    manifest = json.loads((tmp_path / "before" / "manifest.json").read_bytes())
+    del manifest["tables"]["vat_numbers"]
+    (tmp_path / "before" / "manifest.json").write_text(json.dumps(manifest))
+    found = []
+    for folder in ("before", "after"):
+        take_away_the_log()
+        restored = call("audit", "restore", str(tmp_path / folder), "--json")
+        assert (restored.code, restored.document["verified"]["whole"]) == (0, True)
+        log = PostingLog(posting_url())
+        found.append(vat_answers(log.engine, "nordlys", [ANSWER.number]))
+        log.close()
+    assert found == [{}, {ANSWER.number: (ANSWER,)}]
+    manifest = json.loads((tmp_path / "after" / "manifest.json").read_bytes())
+    del manifest["tables"]["vat_numbers"]
+    (tmp_path / "after" / "manifest.json").write_text(json.dumps(manifest))
+    take_away_the_log()
+    taken_away = call("audit", "restore", str(tmp_path / "after"), "--json").document["verified"]
+    assert not taken_away["whole"]
+    assert [one["table"] for one in taken_away["findings"]] == ["vat_numbers"]
 
 
 def test_the_manifest_vouches_for_every_file_and_both_forms_hold_the_same_rows(shop: Company, call: Call, tmp_path: Path) -> None:

@@ -1,37 +1,20 @@
 """`replay` and `accept`: the plan first, then a recorded run; nothing that stands in the ledger is posted twice."""
 
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from importlib import reload
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from cloudify_pipeline.orchestration.instance import instance
-from cloudify_pipeline_tests.cli.conftest import Call
-from cloudify_pipeline_tests.orchestration.conftest import reloaded
+from cloudify_pipeline_tests.cli.conftest import Call, Load
 from cloudify_pipeline_tests.whole_runs.conftest import Company
 
 
 @pytest.fixture
-def load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
-    from cloudify_pipeline.orchestration import launch
-
-    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path / "home" / "dagster"))
-
-    def loading() -> None:
-        with reloaded():
-            reload(launch)
-
-    return loading
-
-
-@pytest.fixture
-def synced(shop: Company, call: Call, load: Callable[[], None]) -> Company:
+def synced(shop: Company, load: Load) -> Company:
     """One document is booked, one is held because the buyer's country is missing."""
     load()
-    assert call("sync", "--json").code == 1
+    assert shop.sync().counts() == {"booked": 1, "held": 1}
     return shop
 
 
@@ -118,15 +101,13 @@ def test_times_and_revisions_choose_records(synced: Company, call: Call) -> None
     assert call("replay", "--revision", row["revision"], "--plan", "--json").document["ids"] == [row["stripe_id"]]
 
 
-def test_a_draft_with_changed_mappings_is_replaced_under_its_number(shop: Company, call: Call, load: Callable[[], None]) -> None:
+def test_a_draft_with_changed_mappings_is_replaced_under_its_number(shop: Company, call: Call, load: Load) -> None:
     shop.configure(invoices={"rules": [{"when": "paid", "create": "draft_invoice"}]})
-    shop.connection()
+    shop.sync()
     load()
-    call("sync", "--json")
     (before,) = shop.sandbox.economic.drafts()
     shop.configure(invoices={"fields": {"notes.heading": {"template": "Invoice {number}"}}})
-    shop.connection()
-    assert call("sync", "--json").document["documents"] == [], "settings alone change nothing that stands"
+    assert shop.sync().writes == [], "settings alone change nothing that stands"
     key = before["references"]["other"].removeprefix("stripe:")
     replayed = call("replay", "nordlys", key, "--json").document
     (after,) = shop.sandbox.economic.drafts()
@@ -135,16 +116,15 @@ def test_a_draft_with_changed_mappings_is_replaced_under_its_number(shop: Compan
     assert after["notes"]["heading"].startswith("Invoice ")
 
 
-def test_who_waits_for_a_customer_follows_it_in_order(shop: Company, call: Call, load: Callable[[], None]) -> None:
+def test_who_waits_for_a_customer_follows_it_in_order(shop: Company, call: Call, load: Load) -> None:
     """Two records of the ledger have the buyer's e-mail: the customer is held, and its two invoices with it."""
     ledger = shop.sandbox.economic
     for number in (4711, 4712):
         ledger.add_customer(customerNumber=number, name="Kaffe ApS", email="kaffe@example.com")
     buyer = shop.customer("Kaffe ApS", email="kaffe@example.com")
     waiting = {shop.pay(shop.invoice(buyer)) for _ in range(2)}
-    shop.connection()
+    shop.sync()
     load()
-    call("sync", "--json")
     ledger.delete("customers", 4712)
     replayed = call("replay", "--error", "E-MATCH-MANY", "--json").document
     assert set(replayed["ids"]) == waiting
@@ -177,13 +157,12 @@ def by_hand(company: Company, days: int = 2, gross: int = 100) -> int:
 
 
 @pytest.fixture
-def keyed_twice(company: Company, call: Call, load: Callable[[], None]) -> tuple[Company, str, int]:
+def keyed_twice(company: Company, load: Load) -> tuple[Company, str, int]:
     """An invoice that is due, and a draft over the same sale that somebody entered by hand."""
     buyer = company.customer(email="froestrup@example.com")
     company.pay(company.invoice(buyer))
-    company.connection()
+    assert company.sync().counts() == {"booked": 1}
     load()
-    assert call("sync", "--json").code == 0
     company.now += timedelta(days=30)
     twin = by_hand(company)
     invoice = company.pay(company.invoice(buyer))
@@ -206,7 +185,7 @@ def test_accept_links_the_document_in_the_ledger_and_never_writes_to_it(
     keyed_twice: tuple[Company, str, int], call: Call
 ) -> None:
     company, invoice, twin = keyed_twice
-    call("sync", "--json")
+    company.sync()
     before = company.sandbox.economic.drafts()
     accepted = call("accept", "nordlys", invoice, "--json")
     assert (accepted.code, accepted.document["accepted"]["decision"]) == (0, "link")
@@ -214,28 +193,26 @@ def test_accept_links_the_document_in_the_ledger_and_never_writes_to_it(
     assert (row["state"], row["ledger_number"]) == ("posted", str(twin))
     assert company.sandbox.economic.drafts() == before
     company.now += timedelta(hours=1)
-    assert call("sync", "--json").code == 0
+    assert company.sync().writes == []
     assert company.sandbox.economic.drafts() == before
 
 
 def test_accept_post_posts_it_as_planned(keyed_twice: tuple[Company, str, int], call: Call) -> None:
     company, invoice, _ = keyed_twice
-    call("sync", "--json")
+    company.sync()
     assert call("accept", "nordlys", invoice, "--post").code == 0
     assert company.sandbox.economic.booked()[-1]["references"]["other"] == f"stripe:{invoice}"
 
 
 @pytest.mark.parametrize(("days", "gross"), [(4, 100), (2, 99)])
-def test_another_amount_or_date_is_no_twin(company: Company, call: Call, load: Callable[[], None], days: int, gross: int) -> None:
+def test_another_amount_or_date_is_no_twin(company: Company, days: int, gross: int) -> None:
     buyer = company.customer(email="froestrup@example.com")
     company.pay(company.invoice(buyer))
-    company.connection()
-    load()
-    call("sync", "--json")
+    company.sync()
     company.now += timedelta(days=30)
     by_hand(company, days=days, gross=gross)
     company.pay(company.invoice(buyer))
-    assert call("sync", "--json").code == 0
+    assert company.sync().counts() == {"booked": 1}
 
 
 def test_what_nobody_can_accept_is_refused_with_the_remedy(synced: Company, call: Call) -> None:

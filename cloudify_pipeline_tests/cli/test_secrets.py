@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 
 from cloudify_pipeline.sandbox.faults import Fault
-from cloudify_pipeline_tests.cli.conftest import Call, call, shop
-from cloudify_pipeline_tests.cli.test_whole import Load, load
+from cloudify_pipeline_tests.cli.conftest import Call, Load, call, load, shop
 from cloudify_pipeline_tests.whole_runs.conftest import Company, company
 
 pytestmark = pytest.mark.exhaustive

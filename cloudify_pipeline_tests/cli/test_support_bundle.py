@@ -8,8 +8,12 @@ from typing import Any
 
 import pytest
 
+from cloudify_pipeline.accounting.vat_evidence import Answer
 from cloudify_pipeline.connection import open_connection
+from cloudify_pipeline.errors import Problem
+from cloudify_pipeline.posting.endings import Ending
 from cloudify_pipeline.posting.log.chart_seen import ChartSeen, remember
+from cloudify_pipeline.posting.log.vat_numbers import keep_vat_answers
 from cloudify_pipeline_tests.cli.conftest import Call, call
 from cloudify_pipeline_tests.whole_runs.conftest import Company, company
 
@@ -104,6 +108,24 @@ def test_two_bundles_have_no_pseudonym_in_common(shop: Company, call: Call, tmp_
         records = json.loads(texts(Path(called.document["file"]))["records.json"])
         names.append({row["name"] for row in records if row["name"]})
     assert names[0].isdisjoint(names[1])
+
+
+def test_what_is_known_of_vat_numbers_is_not_in_it_and_neither_is_the_own_number(
+    shop: Company, call: Call, tmp_path: Path
+) -> None:
+    at = shop.now
+    shop.configure(vat={"evidence": {"vies": True, "requester": "DK13585628"}})
+    opened = shop.connection()
+    answer = Answer("DE136695976", "vies", True, at, "Waldemar Knoblauch", "Knoblauchweg 7", "WAPIAAAAZ0000001", "DK13585628")
+    keep_vat_answers(opened.log.engine, opened.name, [answer], at)
+    problem = Problem("E-VAT-ID", "VAT number DE136695976 of Waldemar Knoblauch: see WAPIAAAAZ0000001", found="DE136695976")
+    opened.log.record(opened.name, [Ending("document", "in_gone", "held", problem=problem)], run_id="run", now=at)
+    opened.log.close()
+    called = call("support-bundle", "nordlys", str(tmp_path / "help"), "--json")
+    assert called.code == 0
+    for name, text in texts(Path(called.document["file"])).items():
+        assert not {one for one in ("136695976", "Knoblauch", "WAPIAAAAZ", "13585628") if one in text}, name
+        assert name != "records.json" or "in_gone" in text
 
 
 def test_it_is_made_when_nothing_answers_and_says_what_is_in_it(shop: Company, call: Call, tmp_path: Path) -> None:

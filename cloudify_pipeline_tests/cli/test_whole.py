@@ -1,7 +1,5 @@
 """`sync` and `demo` as recorded Dagster runs against the embedded servers."""
 
-from collections.abc import Callable
-from importlib import reload
 from pathlib import Path
 
 import pytest
@@ -10,25 +8,8 @@ from cloudify_pipeline.catalogue import entry
 from cloudify_pipeline.cli.demo_expected import differences
 from cloudify_pipeline.orchestration.instance import instance
 from cloudify_pipeline.sandbox.stripe.dataset import Expected
-from cloudify_pipeline_tests.cli.conftest import Call
-from cloudify_pipeline_tests.orchestration.conftest import reloaded
+from cloudify_pipeline_tests.cli.conftest import Call, Load
 from cloudify_pipeline_tests.whole_runs.conftest import Company
-
-Load = Callable[[], None]
-
-
-@pytest.fixture
-def load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Load:
-    """The code location, as a fresh process would load it with the connections there are now."""
-    from cloudify_pipeline.orchestration import launch
-
-    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path / "home" / "dagster"))
-
-    def loading() -> None:
-        with reloaded():
-            reload(launch)
-
-    return loading
 
 
 def test_a_sync_is_a_recorded_run_and_a_second_one_posts_nothing(shop: Company, call: Call, load: Load) -> None:

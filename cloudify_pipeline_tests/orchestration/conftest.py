@@ -13,6 +13,7 @@ from cloudify_pipeline.sandbox.server import Sandbox
 from cloudify_pipeline.sandbox.stripe.dataset import connection_file
 from cloudify_pipeline.sandbox.stripe.invoices import Line
 from cloudify_pipeline.sandbox.stripe.store import StripeStore
+from cloudify_pipeline_tests.dagster_homes import prepared_home
 
 
 def now() -> datetime:
@@ -37,7 +38,7 @@ def sandbox(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox
     connections.mkdir()
     monkeypatch.setenv("CLOUDIFY_CONNECTIONS", str(connections))
     monkeypatch.setenv("CLOUDIFY_HOME", str(tmp_path / "home"))
-    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path / "home" / "dagster"))
+    monkeypatch.setenv("DAGSTER_HOME", prepared_home(tmp_path / "home" / "dagster"))
     with Sandbox(None, clock=now, load=_few) as running:
         for name, value in running.environment.items():
             monkeypatch.setenv(name, value)

@@ -20,6 +20,7 @@ from cloudify_pipeline.accounting.documents import DocumentKind
 from cloudify_pipeline.accounting.parties import LedgerRecord
 from cloudify_pipeline.mapping.compile import CompiledMappings, compile_mappings
 from cloudify_pipeline.mapping.fields import Field, FieldCatalogue
+from cloudify_pipeline.planning.corrections import Correction, Original
 from cloudify_pipeline.planning.documents import plan_document
 from cloudify_pipeline.planning.plans import Hold, PlannedCustomer, PlannedDocument, PlannedProduct, Skip
 from cloudify_pipeline.planning.records import ChargeRecord, InvoiceRecord
@@ -288,6 +289,7 @@ def plan(
     as_kind: DocumentKind = "booked_invoice",
     also: frozenset[str] = frozenset(),
     today: date = TODAY,
+    corrects: tuple[Correction, Original] | None = None,
 ) -> PlannedDocument | Hold | Skip:
     """Plan one record against these books, which have the currencies `also` too, on the day `today`."""
     return plan_document(
@@ -301,6 +303,7 @@ def plan(
         customer=customer,
         products={"prod_A": PLANNED_PRODUCT} if products is None else products,
         numbered=NUMBERED,
+        corrects=corrects,
     )
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from cloudify_pipeline.planning.plans import Hold, PlannedDocument, Skip
 from cloudify_pipeline.planning.rules import DueDocument, due
+from cloudify_pipeline.staging.sums import sum_fault
 from cloudify_pipeline_tests.planning import books
 from cloudify_pipeline_tests.planning.books import line, record, tax
 
@@ -305,3 +306,59 @@ def test_prediction_and_stripe_are_shown_per_rate() -> None:
         "25 %": "VAT 25.00, Stripe 25.00",
         "vat_rounding": "per_document",
     }
+
+
+def grants(*amounts: int) -> list[dict[str, Any]]:
+    """What credit grants take off before tax, beside a discount that Stripe lists with them."""
+    taken = [
+        {"amount": one, "credit_balance_transaction": "cbtxn_1", "discount": None, "type": "credit_balance_transaction"}
+        for one in amounts
+    ]
+    return [*taken, {"amount": 1_000, "credit_balance_transaction": None, "discount": "di_10", "type": "discount"}]
+
+
+def credited(amount: int, grant: int, *, inside: bool = False, discount: int = 0) -> dict[str, Any]:
+    """A line that a credit grant lowers before its tax is computed."""
+    left = amount - discount - grant
+    vat = (left * 2 * 25 + 125) // 250 if inside else (left * 25 + 50) // 100
+    rate = "txr_25i" if inside else "txr_25"
+    taxes = [tax(vat, left - vat if inside else left, rate=rate, inclusive=inside)]
+    given = [{"amount": discount, "discount": "di_10"}] if discount else []
+    return line(amount, unit=amount, taxes=taxes, discount_amounts=given, pretax_credit_amounts=grants(grant))
+
+
+@pytest.mark.parametrize(
+    ("lines", "total", "nets", "gross"),
+    [
+        ([credited(100_000, 30_000)], 87_500, ["700.00"], "875.00"),
+        ([credited(10_000, 10_000), taxed(5_000, id="il_2")], 6_250, ["0", "50.00"], "62.50"),
+        ([credited(100_000, 30_000, discount=10_000)], 75_000, ["600.00"], "750.00"),
+        ([credited(12_500, 2_500, inside=True)], 10_000, ["80.00"], "100.00"),
+        # Where Stripe's total is without them, they are payment and lower nothing.
+        ([taxed(100_000, pretax_credit_amounts=grants(30_000))], 125_000, ["1000.00"], "1250.00"),
+    ],
+    ids=["on top", "a whole line", "beside a discount", "inside", "as payment"],
+)
+def test_billing_credits_lower_the_lines_to_stripes_total(
+    lines: list[dict[str, Any]], total: int, nets: list[str], gross: str
+) -> None:
+    listed = [one for each in lines for one in each.get("pretax_credit_amounts") or ()]
+    sold = record(lines, total=total, total_pretax_credit_amounts=listed)
+    planned = books.plan(sold, LINE, products=PRODUCTS)
+    assert isinstance(planned, PlannedDocument), planned
+    assert [str(one.net) for one in planned.document.lines] == nets
+    assert str(planned.document.predicted.gross) == str(planned.document.stripe_total) == gross
+    on_top = [one for each in lines for one in each["taxes"]]
+    invoice = {
+        **sold.invoice,
+        "total_taxes": on_top,
+        "total_discount_amounts": [d for each in lines for d in each["discount_amounts"]],
+    }
+    assert sum_fault(invoice) is None
+
+
+def test_billing_credits_that_do_not_add_up_are_held_by_name() -> None:
+    held = books.plan(record([credited(100_000, 30_000)], total=90_000), LINE)
+    assert isinstance(held, Hold)
+    assert held.problem.code == "E-STRIPE-SUM"
+    assert sum_fault({**record([credited(100_000, 30_000)], total=90_000).invoice}) is not None

@@ -188,7 +188,7 @@ def test_a_payment_without_an_invoice_has_its_own() -> None:
 
 @pytest.mark.parametrize("connection", [STRIPE, settings()], ids=["stripe", "ledger"])
 def test_what_is_taken_back_has_the_rate_of_what_it_takes_back(connection: Any) -> None:
-    original = Original("in_1", "booked invoice 20188", 3, CustomerRef(101), Decimal("746.04"))
+    original = Original("in_1", "booked invoice 20188", 3, CustomerRef(101), rate=Decimal("746.04"))
     done = rated(sold([], []), connection=connection, original=original)
     assert isinstance(done, Rated)
     assert done.fields == {"exchangeRate": Decimal("746.04")}

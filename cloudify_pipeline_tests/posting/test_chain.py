@@ -5,6 +5,7 @@ import sqlite3
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -14,6 +15,7 @@ import pytest
 from sqlalchemy import create_engine, text
 from sqlalchemy.exc import IntegrityError
 
+from cloudify_pipeline.accounting.vat_evidence import Answer
 from cloudify_pipeline.errors import Problem
 from cloudify_pipeline.ledgers.port import LedgerIdentity, Write
 from cloudify_pipeline.posting.endings import Ending
@@ -21,22 +23,25 @@ from cloudify_pipeline.posting.log import schema as t
 from cloudify_pipeline.posting.log.chain import GENESIS, note_settings, page
 from cloudify_pipeline.posting.log.persons import Word, word_change
 from cloudify_pipeline.posting.log.store import PostingLog
+from cloudify_pipeline.posting.log.vat_numbers import keep_vat_answers
 from cloudify_pipeline.posting.log.verify import Anchor, Verified, verify
 from cloudify_pipeline_tests.posting.conftest import Poster
 from cloudify_pipeline_tests.posting.fake_ledger import FakeLedger
 
 NOW = datetime(2026, 11, 2, 9, tzinfo=UTC)
-TABLES = ("audit", "audit_heads", "bindings", "identities", "operations", "attempts", "records", "accepted")
+TABLES = ("audit", "audit_heads", "bindings", "identities", "operations", "attempts", "records", "accepted", "vat_numbers")
+ANSWER = Answer("DE136695976", "vies", True, NOW, "Musterfirma GmbH", consultation_number="WAPIAAAAZ0000001")
 
 
 @pytest.fixture(scope="module")
 def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A log with a bit of everything: books, settings, a customer, two booked invoices, a held one, a person's word."""
+    """A log with a bit of everything: books, settings, a customer, two booked invoices, a held one, proof, a person's word."""
     file = tmp_path_factory.mktemp("log") / "posting.db"
     log = PostingLog(f"sqlite:///{file}")
     log.bind("nordlys", LedgerIdentity("1234567", "Nordlys Software ApS", "DKK"), NOW)
     note_settings(log.engine, "nordlys", "a" * 64, NOW)
     Poster(FakeLedger(), log).run(invoices=2)
+    keep_vat_answers(log.engine, "nordlys", [ANSWER, replace(ANSWER, number="FR40303265045")], NOW)
     held = Ending("document", "in_9", "held", problem=Problem("E-VAT-ID", "DE1", "tax_id", "DE1"))
     log.record("nordlys", [held], run_id="run", now=NOW)
     with log.engine.begin() as db:
@@ -94,8 +99,9 @@ def test_an_untouched_log_verifies(kept: PostingLog) -> None:
         rows = db.execute(text("SELECT entry, count(*) FROM audit GROUP BY entry")).tuples().all()
     entries: dict[str, int] = dict(rows)
     # A customer and a product, two drafts that are booked: six intents and outcomes.
-    assert entries == {"binding": 1, "settings": 1, "intent": 6, "outcome": 6, "identity": 6, "record": 3, "person": 1}
-    assert found.entries == 24
+    written = {"intent": 6, "outcome": 6, "identity": 6}
+    assert entries == {"binding": 1, "settings": 1, **written, "record": 3, "person": 1, "vat_number": 2}
+    assert found.entries == 26
     assert verify(kept.engine, "another").findings == []
 
 
@@ -122,7 +128,7 @@ def test_every_deleted_row_is_found(kept: PostingLog, table: str, which: str) ->
     found = verify(kept.engine, "nordlys")
     assert found.findings
     if table == "audit":
-        assert found.first_bad == {"first": 1, "middle": 13, "last": 24}[which]
+        assert found.first_bad == {"first": 1, "middle": 14, "last": 26}[which]
         assert "missing" in found.findings[0].what
 
 
@@ -152,9 +158,9 @@ def test_two_rows_that_changed_places_are_found(kept: PostingLog, table: str, sw
         assert found.first_bad == 2
 
 
-@pytest.mark.parametrize("table", ["operations", "attempts", "records", "identities", "accepted"])
+@pytest.mark.parametrize("table", ["operations", "attempts", "records", "identities", "accepted", "vat_numbers"])
 def test_a_row_that_was_slipped_in_is_found(kept: PostingLog, table: str) -> None:
-    key = {"operations": "id", "attempts": "id", "accepted": "code"}.get(table, "stripe_id")
+    key = {"operations": "id", "attempts": "id", "accepted": "code", "vat_numbers": "number"}.get(table, "stripe_id")
     names = [column.name for column in t.metadata.tables[table].columns]
     changed = {key: f"{key} || '9'", "idempotency_key": "'other'"} | ({"id": "id + 1000"} if key == "id" else {})
     chosen = ", ".join(changed.get(name, f'"{name}"') for name in names)
@@ -179,16 +185,16 @@ def test_an_anchor_shows_a_chain_that_was_written_anew_and_one_that_was_cut(kept
     assert verify(kept.engine, "nordlys", anchor=anchor).findings == []
     with closing(sqlite3.connect(kept.url.removeprefix("sqlite:///"), isolation_level=None)) as db:
         unguard(db)
-        db.execute("DELETE FROM audit WHERE seq > 23")
-        [before] = db.execute("SELECT hash FROM audit WHERE seq = 23").fetchone()
-        db.execute("UPDATE audit_heads SET seq = 23, hash = ?", (before,))
+        db.execute("DELETE FROM audit WHERE seq > 25")
+        [before] = db.execute("SELECT hash FROM audit WHERE seq = 25").fetchone()
+        db.execute("UPDATE audit_heads SET seq = 25, hash = ?", (before,))
         db.execute("DELETE FROM accepted")
     assert verify(kept.engine, "nordlys").findings == []
     [cut] = verify(kept.engine, "nordlys", anchor=anchor).findings
-    assert cut.what == "entry 24 was anchored and the chain ends with entry 23"
+    assert cut.what == "entry 26 was anchored and the chain ends with entry 25"
     note_settings(kept.engine, "nordlys", "b" * 64, NOW)
     [anew] = verify(kept.engine, "nordlys", anchor=anchor).findings
-    assert (anew.seq, anew.what) == (24, "entry 24 is not the one that was anchored: the chain was written anew")
+    assert (anew.seq, anew.what) == (26, "entry 26 is not the one that was anchored: the chain was written anew")
 
 
 def test_the_whole_chain_taken_away_is_found(kept: PostingLog) -> None:
@@ -296,4 +302,4 @@ def test_the_first_entry_follows_nothing(kept: PostingLog) -> None:
 def test_a_verified_log_says_where_it_ends(kept: PostingLog) -> None:
     found: Verified = verify(kept.engine, "nordlys")
     assert isinstance(found.head, Anchor)
-    assert (found.head.seq, found.begins_at) == (24, "2026-11-02T09:00:00.000000+00:00")
+    assert (found.head.seq, found.begins_at) == (26, "2026-11-02T09:00:00.000000+00:00")

@@ -10,19 +10,21 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.schema import CreateIndex, CreateTable
 
+from cloudify_pipeline.accounting.vat_evidence import Answer
 from cloudify_pipeline.errors import RunStopped
 from cloudify_pipeline.ledgers.port import LedgerIdentity
 from cloudify_pipeline.posting.log import schema as t
 from cloudify_pipeline.posting.log.lease import held
 from cloudify_pipeline.posting.log.retention import APPENDED, KEPT
 from cloudify_pipeline.posting.log.store import PostingLog
+from cloudify_pipeline.posting.log.vat_numbers import keep_vat_answers
 from cloudify_pipeline.posting.log.verify import verify
 from cloudify_pipeline_tests.posting.conftest import Poster
 from cloudify_pipeline_tests.posting.fake_ledger import FakeLedger
 
 POSTGRESQL = make_url("postgresql+asyncpg://").get_dialect()()
 NOW = datetime(2026, 11, 2, 9, tzinfo=UTC)
-TABLES = ("audit", "audit_heads", "search_terms")
+TABLES = ("audit", "audit_heads", "search_terms", "vat_numbers")
 
 
 @pytest.mark.parametrize("name", TABLES)
@@ -51,6 +53,7 @@ def server() -> Iterator[PostingLog]:
     engine.dispose()
     log = PostingLog(url)
     log.bind("nordlys", LedgerIdentity("1234567", "Nordlys Software ApS", "DKK"), NOW)
+    keep_vat_answers(log.engine, "nordlys", [Answer("DE136695976", "vies", True, NOW)], NOW)
     yield log
     log.close()
 

@@ -8,18 +8,23 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 
+from cloudify_pipeline.accounting.vat_evidence import Answer
 from cloudify_pipeline.ledgers.port import LedgerIdentity
 from cloudify_pipeline.posting.log.retention import APPENDED, KEPT, YEARS, triggers
 from cloudify_pipeline.posting.log.store import PostingLog
+from cloudify_pipeline.posting.log.vat_numbers import keep_vat_answers
 from cloudify_pipeline_tests.posting.conftest import Poster
 from cloudify_pipeline_tests.posting.fake_ledger import FakeLedger
+
+NOW = datetime(2026, 11, 2, tzinfo=UTC)
 
 
 @pytest.fixture
 def kept(tmp_path: Path) -> Iterator[PostingLog]:
-    """A log with a booked invoice in it."""
+    """A log with a booked invoice in it, and proof of a VAT number."""
     log = PostingLog(f"sqlite:///{tmp_path / 'posting.db'}")
-    log.bind("nordlys", LedgerIdentity("1234567", "Nordlys Software ApS", "DKK"), datetime(2026, 11, 2, tzinfo=UTC))
+    log.bind("nordlys", LedgerIdentity("1234567", "Nordlys Software ApS", "DKK"), NOW)
+    keep_vat_answers(log.engine, "nordlys", [Answer("DE136695976", "vies", True, NOW)], NOW)
     Poster(FakeLedger(), log).run()
     yield log
     log.close()

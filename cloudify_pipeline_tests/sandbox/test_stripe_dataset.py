@@ -59,10 +59,12 @@ def test_january_is_barred_only_when_it_is_well_behind(now: datetime, first: str
     assert dataset.open_from(now).date().isoformat() == first
 
 
-def test_every_invoice_and_charge_has_exactly_one_ending(store: StripeStore) -> None:
+def test_every_invoice_charge_and_correction_has_exactly_one_ending(store: StripeStore) -> None:
     expected = dataset.expected(store)
     endings = [*expected.held, *expected.skipped, *expected.documents]
-    everything = [obj["id"] for kind in ("invoice", "charge") for obj in store.rows(kind)]
+    everything = [obj["id"] for kind in ("invoice", "charge", "credit_note") for obj in store.rows(kind)]
+    told = {one["refund"] for note in store.rows("credit_note") for one in note["refunds"]}
+    everything += [refund["id"] for refund in store.rows("refund") if refund["id"] not in told]
     assert sorted(endings) == sorted(everything)
 
 
@@ -82,9 +84,17 @@ def test_each_named_reason_to_hold_occurs(store: StripeStore) -> None:
     held = dataset.expected(store).held
     wanted = {
         "E-VAT-ZONE", "E-VAT-ID", "E-CURRENCY", "E-VAT-RATE", "E-CUST-BARRED", "E-PROD-BARRED", "E-MATCH-MANY",
-        "E-MATCH-EMPTY", "E-PERIOD", "E-TOTAL",
+        "E-MATCH-EMPTY", "E-PERIOD", "E-TOTAL", "E-CREDITED",
     }  # fmt: skip
     assert wanted <= set().union(*held.values())
+
+
+def test_sales_are_taken_back_in_full_and_in_part(store: StripeStore) -> None:
+    notes = store.rows("credit_note")
+    whole = [one for one in notes if one["total"] == store.invoice(one["invoice"])["total"]]
+    assert (len(whole), len(notes)) == (1, 4)
+    assert {one["currency"] for one in notes} == {"dkk", "eur"}
+    assert {one["type"] for one in notes} == {"pre_payment", "post_payment"}
 
 
 def test_stripe_s_sum_holds_on_every_invoice(store: StripeStore) -> None:

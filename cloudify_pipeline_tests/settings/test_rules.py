@@ -39,6 +39,21 @@ REFUSED: list[tuple[str, dict[str, Any], str, str]] = [
     ),
     ("plain_http_only_to_this_machine", changed(stripe__api_base="http://api.stripe.com"), "stripe.api_base", "https://"),
     ("plain_http_only_to_this_machine", changed(economic__openapi_base="ftp://x"), "economic.openapi_base", "https://"),
+    (
+        "plain_http_only_to_this_machine",
+        changed(vat={"evidence": {"api_base": "http://ec.europa.eu"}}),
+        "vat.evidence.api_base",
+        "https://",
+    ),
+    *(
+        (
+            "vat_evidence_can_be_shown",
+            changed(vat={"evidence": {"vies": True, "requester": number}}),
+            "vat.evidence.requester",
+            "own VAT number",
+        )
+        for number in ("13585628", "DK13585629", "GB123456789")
+    ),
     ("plain_http_only_to_this_machine", changed(stripe__api_base="http://localhost.evil.dk"), "stripe.api_base", "https://"),
     (
         "one_product_method",
@@ -212,6 +227,8 @@ WARNED: list[tuple[str, dict[str, Any], str]] = [
         changed(customers__match=[{"stripe": "phone", "ledger": "email"}, {"stripe": "email", "ledger": "email"}]),
         "different things",
     ),
+    ("vat_evidence_can_be_shown", changed(vat={"evidence": {"vies": True}}), "no consultation number"),
+    ("vat_evidence_can_be_shown", changed(vat={"evidence": {"requester": "DK13585628"}}), "vies: true only"),
 ]
 
 
@@ -241,6 +258,8 @@ def test_an_odd_choice_warns(tmp_path: Path, rule: str, file: dict[str, Any], sa
         changed(vat={"zone_from": ["metadata.vat_zone"], "supply_default": "goods"}),
         changed(vat={"oss": {"zones": {"DE": 11, "se": "OSS-SE", "XI": 13}, "from": "2026-01-01"}}),
         changed(vat={"reverse_charge_text": {"da": "Omvendt betalingspligt, {vat_number}", "cs": "Daň odvede zákazník"}}),
+        changed(vat={"evidence": {"vies": True, "requester": "dk 13 58 56 28", "valid_days": 90}}),
+        changed(vat={"evidence": {"valid_days": 1}}),
         changed(vat={"reverse_charge_field": None}),
         changed(vat={"reverse_charge_field": "notes.heading"}),
     ],

@@ -32,12 +32,34 @@ def both(company: Company) -> None:
     changed_draft(company)
 
 
+def credited(company: Company) -> None:
+    """A new buyer's invoice and its credit note, and another one on the booked invoice of before."""
+    rows = company.sandbox.stripe.rows("invoice")
+    (booked,) = (row["id"] for row in rows if row["status"] == "paid")
+    sold = company.pay(company.invoice(company.customer("Ny ApS", email="ny@example.com")))
+    for invoice in (sold, booked):
+        company.sandbox.stripe.create_credit_note(invoice, at=company.now)
+
+
+def refund_failed(company: Company) -> None:
+    """Two refunds of the booked invoice, one of which fails after it was posted."""
+    (charge,) = (row["id"] for row in company.sandbox.stripe.rows("charge"))
+    first = company.sandbox.stripe.refund(charge, 2_500, at=company.now)
+    company.now += timedelta(minutes=1)
+    company.sync()
+    company.now += timedelta(hours=1)
+    company.sandbox.stripe.fail_refund(first, at=company.now)
+    company.sandbox.stripe.refund(charge, 5_000, at=company.now)
+
+
 CASES: dict[str, tuple[Callable[[Company], Any], int]] = {
     "nothing": (lambda company: None, 0),
     "three new buyers": (new_buyers, 9),
     "a draft that changed": (changed_draft, 1),
     "a draft to be booked": (paid_draft, 1),
     "all of it": (both, 10),
+    "credit notes": (credited, 7),
+    "a refund and one that failed": (refund_failed, 4),
 }
 
 
@@ -45,10 +67,12 @@ CASES: dict[str, tuple[Callable[[Company], Any], int]] = {
 def test_the_plan_counts_the_calls_of_the_posting(company: Company, case: str) -> None:
     happens, writes = CASES[case]
     rules = [{"when": "paid", "create": "booked_invoice"}, {"when": "finalized", "create": "draft_invoice"}]
-    company.configure(invoices={"rules": rules, "fields": {"notes.heading": "metadata.po"}})
+    more = {"fields": {"notes.heading": "metadata.po"}, "corrections": {"refunds": "credit"}}
+    company.configure(invoices={"rules": rules, **more})
     buyer = company.customer()
     for _ in range(2):
         company.invoice(buyer, days_until_due=14, metadata={"po": "PO-1"})
+    company.pay(company.invoice(buyer))
     company.sync()
     company.now += timedelta(hours=1)
     happens(company)

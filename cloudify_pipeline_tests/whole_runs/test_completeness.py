@@ -5,6 +5,7 @@ from datetime import timedelta
 
 from cloudify_pipeline.control import sync
 from cloudify_pipeline.control.completeness import missing
+from cloudify_pipeline.control.freshness import freshness
 from cloudify_pipeline.posting.log.schema import records
 from cloudify_pipeline_tests.whole_runs.conftest import Company
 
@@ -82,4 +83,74 @@ def test_what_is_over_the_limit_waits_and_is_not_missing(company: Company) -> No
         company.now += timedelta(hours=1)
         company.sync()
     assert len(company.documents()) == len(invoices)
+    assert lost(company) == []
+
+
+def test_a_correction_that_no_run_took_is_named(company: Company) -> None:
+    rules = [{"when": "finalized", "create": "booked_invoice"}]
+    company.configure(invoices={"rules": rules, "corrections": dict.fromkeys(("voided", "uncollectible", "refunds"), "credit")})
+    buyer = company.customer()
+    credited, refunded = company.pay(company.invoice(buyer)), company.pay(company.invoice(buyer))
+    voided, lost_money = company.invoice(buyer, days_until_due=14), company.invoice(buyer, days_until_due=14)
+    company.sync()
+    company.now += timedelta(hours=1)
+    stripe = company.sandbox.stripe
+    note = stripe.create_credit_note(credited, at=company.now)
+    (charge,) = (row["id"] for row in stripe.rows("charge") if not row["amount_refunded"])
+    refund = stripe.refund(charge, 5_000, at=company.now)
+    stripe.void(voided, at=company.now)
+    stripe.mark_uncollectible(lost_money, at=company.now)
+    company.now += timedelta(minutes=1)
+    staged_only(company)
+    corrections = {note, refund, f"{voided}:void", f"{lost_money}:uncollectible"}
+    assert refunded not in corrections
+    assert set(lost(company)) == corrections
+    assert oldest(company) in corrections
+    assert lost(company, note) == [note]
+    assert company.sync().counts() == {"booked": 7}
+    assert (lost(company), oldest(company)) == ([], None)
+    for one in corrections:
+        forget(company, one)
+    assert set(lost(company)) == corrections
+
+
+def test_what_takes_nothing_back_or_waits_for_its_invoice_is_not_missing(company: Company) -> None:
+    company.configure(go_live_from=(company.now - timedelta(hours=2)).isoformat())
+    buyer = company.customer()
+    nowhere = company.pay(company.invoice(company.customer("Nowhere", country=None), tax_rates=[]))
+    waiting = company.sandbox.stripe.create_credit_note(nowhere, at=company.now)
+    sold = company.pay(company.invoice(buyer))
+    (charge,) = (row["id"] for row in company.sandbox.stripe.rows("charge") if not row["amount_refunded"])
+    failed = company.sandbox.stripe.refund(charge, 2_500, at=company.now)
+    company.sandbox.stripe.fail_refund(failed, at=company.now)
+    explained = company.sandbox.stripe.create_credit_note(sold, at=company.now)
+    company.now += timedelta(minutes=1)
+    run = company.sync()
+    assert (run.codes()[waiting], explained in run.codes()) == ("E-DEPENDENCY", False)
+    assert lost(company) == []
+
+
+def oldest(company: Company) -> str | None:
+    opened = company.connection()
+    found = freshness(opened).oldest_waiting
+    opened.log.close()
+    return None if found is None else found.stripe_id
+
+
+def test_a_refund_is_told_in_the_run_that_posts_its_invoice(company: Company) -> None:
+    company.configure(limits={"max_documents_per_run": 1})
+    buyer = company.customer()
+    refunds = {}
+    for _ in range(2):
+        invoice = company.pay(company.invoice(buyer))
+        (charge,) = (row["id"] for row in company.sandbox.stripe.rows("charge") if not row["amount_refunded"])
+        refunds[invoice] = company.sandbox.stripe.refund(charge, 2_500, at=company.now)
+    note = company.sandbox.stripe.create_credit_note(invoice, at=company.now, out_of_band=10_000)
+    company.now += timedelta(minutes=1)
+    codes = company.sync().codes()
+    (posted,) = (key.removeprefix("stripe:") for key in company.documents())
+    assert codes[refunds[posted]] == "E-CREDITED"
+    (other,) = refunds.keys() - {posted}
+    assert refunds[other] not in codes, "what is not in the ledger yet was not refunded there"
+    assert codes[note] == "E-LIMIT"
     assert lost(company) == []

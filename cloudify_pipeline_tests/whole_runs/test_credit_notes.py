@@ -41,6 +41,8 @@ def test_the_whole_invoice_is_credited_in_the_same_run(company: Company) -> None
     run = company.sync()
     assert run.counts() == {"booked": 2}
     assert gross(company) == {f"stripe:{invoice}": Decimal("125.00"), f"stripe:{note}": Decimal("-125.00")}
+    number = booked(company, f"stripe:{invoice}")["bookedInvoiceNumber"]
+    assert f" til faktura {number} af " in booked(company, f"stripe:{note}")["lines"][-1]["description"]
     company.now += timedelta(hours=1)
     assert company.sync().calls == [("GET", "/self")]
 
@@ -55,10 +57,11 @@ def test_a_credit_note_that_comes_later_names_the_invoice_and_has_its_zone_and_c
     original, correction = booked(company, f"stripe:{invoice}"), booked(company, f"stripe:{note}")
     assert correction["customer"]["customerNumber"] == original["customer"]["customerNumber"]
     assert correction["recipient"]["vatZone"] == original["recipient"]["vatZone"]
-    number = company.sandbox.stripe.invoice(invoice)["number"]
+    number, booked_as = company.sandbox.stripe.invoice(invoice)["number"], original["bookedInvoiceNumber"]
     assert [line["description"] for line in correction["lines"]] == [
-        "Pro plan", f"Credit note {number}-CN-01 to invoice {number} of 2026-11-01 (stripe:{invoice})",
-    ]  # fmt: skip
+        "Pro plan",
+        f"Kreditnota {number}-CN-01 til faktura {booked_as} af 2026-11-01 (Stripe {number}, stripe:{invoice})",
+    ]
     assert correction["lines"][0]["product"] == original["lines"][0]["product"]
     company.now += timedelta(hours=1)
     assert company.sync().calls == [("GET", "/self")]

@@ -15,6 +15,7 @@ from cloudify_pipeline.connection import catalogues, load_connection
 from cloudify_pipeline.control.data_flow import DataFlow, data_flow
 from cloudify_pipeline.control.data_kept import kept_here
 from cloudify_pipeline.control.data_page import markdown
+from cloudify_pipeline.sandbox.server import EmbeddedVies
 from cloudify_pipeline.sandbox.stripe.invoices import Line
 from cloudify_pipeline_tests.whole_runs.conftest import Company
 
@@ -171,6 +172,28 @@ def test_what_is_written_back_is_what_stripe_received(company: Company, number: 
     received = [call.path for call in company.sandbox.stripe.calls if call.method == "POST"]
     assert [one.target for one in page().written_back] == target
     assert bool(received) == bool(target)
+
+
+def test_who_else_gets_something_is_on_the_page(company: Company) -> None:
+    company.connection().log.close()
+    assert page().elsewhere == ()
+    with EmbeddedVies() as vies:
+        company.configure(vat={"evidence": {"vies": True, "requester": "DK13585628", "api_base": vies.api_base}})
+        trade(company)
+        pending = (("eu_vat", "FR40303265045", "pending"),)
+        company.pay(company.invoice(company.customer("Maison SARL", country="FR", tax_ids=pending), tax_rates=[]))
+        company.sync()
+        (question,) = vies.store.calls
+    assert question == {
+        "countryCode": "FR",
+        "vatNumber": "40303265045",
+        "requesterMemberStateCode": "DK",
+        "requesterNumber": "13585628",
+    }
+    (one,) = page().elsewhere
+    assert (one.to, one.setting) == (f"VIES, {vies.api_base}", "vat.evidence.vies")
+    assert "DK13585628" in one.what
+    assert "vat.evidence.vies" in markdown(page())
 
 
 def test_a_password_of_the_log_is_not_on_the_page(company: Company, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -44,6 +44,11 @@ def person(row: Mapping[str, Any]) -> Told:
     return "person", f"{row['stripe_id']}:{row['code']}", _without(row, "connection")
 
 
+def vat_number(row: Mapping[str, Any]) -> Told:
+    """What VIES or Stripe said of a VAT number; the instant is a text, as the chain writes it."""
+    return "vat_number", f"{row['number']}:{row['source']}:{row['asked_at']}:{row['tax_id']}", _without(row, "connection")
+
+
 def existing(db: Connection, connection: str) -> Iterator[Told]:
     """Everything that stands in the log of `connection`, as entries would tell it."""
     for told, table in ((binding, t.bindings), (identity, t.identities)):

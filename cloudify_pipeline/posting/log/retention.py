@@ -11,9 +11,16 @@ from collections.abc import Iterator, Mapping
 from sqlalchemy import Connection, text
 
 YEARS = 10
-KEPT = {"operations": "intended_at", "attempts": "at", "identities": "linked_at", "records": "updated_at", "audit": "at"}
+KEPT = {
+    "operations": "intended_at",
+    "attempts": "at",
+    "identities": "linked_at",
+    "records": "updated_at",
+    "vat_numbers": "asked_at",
+    "audit": "at",
+}
 """What is evidence, and the column that says from when it is."""
-APPENDED = ("attempts", "audit")
+APPENDED = ("attempts", "vat_numbers", "audit")
 """What is written once and never again."""
 
 _PRESENT = {

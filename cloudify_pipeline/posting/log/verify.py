@@ -64,8 +64,14 @@ class Verified:
             self.findings.append(finding)
 
 
-_TELLS = {"binding": "bindings", "identity": "identities", "record": "records", "person": "accepted"}
-_TABLES = ("bindings", "identities", "operations", "attempts", "records", "accepted")
+_TELLS = {
+    "binding": "bindings",
+    "identity": "identities",
+    "record": "records",
+    "person": "accepted",
+    "vat_number": "vat_numbers",
+}
+_TABLES = ("bindings", "identities", "operations", "attempts", "records", "accepted", "vat_numbers")
 
 
 @dataclass(slots=True)
@@ -247,6 +253,11 @@ def _accepted(row: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
     return subject, facts
 
 
+def _number(row: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+    _, subject, facts = evidence.vat_number(row)
+    return subject, facts
+
+
 _KEYS: Mapping[str, Callable[[dict[str, Any]], tuple[Any, dict[str, Any]]]] = {
     "bindings": _bound,
     "identities": _named,
@@ -254,6 +265,7 @@ _KEYS: Mapping[str, Callable[[dict[str, Any]], tuple[Any, dict[str, Any]]]] = {
     "attempts": _attempt,
     "records": _named,
     "accepted": _accepted,
+    "vat_numbers": _number,
 }
 
 

@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any, Literal
 
 from cloudify_pipeline.sandbox.stripe import demo_buyers
+from cloudify_pipeline.sandbox.stripe.credit_notes import CreditLine
 from cloudify_pipeline.sandbox.stripe.demo_buyers import Buyer
 from cloudify_pipeline.sandbox.stripe.demo_goods import GOODS
 from cloudify_pipeline.sandbox.stripe.invoices import Line
@@ -33,6 +34,8 @@ class Sales:
         self.documents: list[str] = []
         self.buyers = {buyer.key: buyer for buyer in demo_buyers.ALL}
         self.goods = {good.key: good for good in GOODS}
+        self.corrected: dict[str, str] = {}
+        """By buyer, the invoices that are taken back later."""
 
     def make(self) -> None:
         """Make everything."""
@@ -43,6 +46,7 @@ class Sales:
         self._endings()
         self._to_be_held()
         self._payments()
+        self._corrections()
         for payment in self.store.rows("invoice_payment"):
             if payment["payment"]["type"] == "payment_intent":
                 intent = self.store.get("payment_intent", payment["payment"]["payment_intent"])
@@ -199,7 +203,7 @@ class Sales:
         ten, fifth, half = (add(f"{percent} % rabat", at=before, percent=percent) for percent in (10, 20, 50))
         hundred = add("100 kr. rabat", at=before, amount_off=10_000)
         line, sell = self._line, self.sell
-        sell("bager", [line("pro", "dkk", 3)], 0.11, coupons=[ten])
+        self.corrected["bager"] = sell("bager", [line("pro", "dkk", 3)], 0.11, coupons=[ten])
         sell("hotel", [line("hour", "dkk", 2), line("sensor", "dkk", 10)], 0.23, coupons=[fifth], days=14)
         sell("vinhandel", [line("team", "dkk")], 0.31, coupons=[hundred])
         sell("galleri", [line("pro_year", "dkk", coupon=fifth), line("course", "dkk", 2)], 0.37)
@@ -218,11 +222,12 @@ class Sales:
         many = [line(key, "dkk", n + 1) for n, key in enumerate([good.key for good in GOODS if not good.vat_free][:8] * 2)]
         sell("planteskole", [one for one in many if one.price], 0.55, days=30, footer="Tak for handlen 🎉")
         sell("region", many[:13], 0.56, days=30, custom_fields=[{"name": "Rekvisition", "value": "RV-2231"}])
-        sell("fysio", [line("api", "dkk", 24_105)], 0.6)
-        sell("tulp", [line("api", "eur", 1_204_515)], 0.61)
+        self.corrected["fysio"] = sell("fysio", [line("api", "dkk", 24_105)], 0.6)
+        self.corrected["tulp"] = sell("tulp", [line("api", "eur", 1_204_515)], 0.61)
         sell("cykler", [line("sms", "dkk", 137)], 0.62)
         for key, gross, when in (("privat1", 37_375, 0.64), ("privat2", 124_900, 0.66), ("klinik", 9_995, 0.68)):
-            sell(key, [Line(product=self.products["sensor"], unit_amount=Decimal(gross))], when, rates=[self.vat_inside])
+            sensor = Line(product=self.products["sensor"], unit_amount=Decimal(gross))
+            self.corrected[key] = sell(key, [sensor], when, rates=[self.vat_inside])
         inside = [
             Line(product=self.products[key], unit_amount=Decimal(gross), quantity=2)
             for key, gross in (("cable", 9_900), ("battery", 4_900))
@@ -250,7 +255,10 @@ class Sales:
         keys = ("kaffebar", "skog", "maple", "thames", "vognmand", "anna", "tea")
         for n in range(18):
             key, ending = keys[n % len(keys)], endings[n % len(endings)]
-            self.sell(key, [self._line("pro", self.buyers[key].currency, n + 1)], 0.1 + n / 25, ending=ending, days=14)
+            lines = [self._line("pro", self.buyers[key].currency, n + 1)]
+            id_ = self.sell(key, lines, 0.1 + n / 25, ending=ending, days=14)
+            if ending == "open":
+                self.corrected.setdefault("open", id_)
 
     def _to_be_held(self) -> None:
         """One or more invoices for each reason to hold."""
@@ -280,6 +288,27 @@ class Sales:
         january = datetime(self.now.year, 1, 15, 12, tzinfo=UTC)
         if self.start.month > 1:  # January is barred only when the data begin after it
             sell("fysio", [line("pro", "dkk")], 0.75, held=["E-PERIOD"], effective=january)
+
+    def _corrections(self) -> None:
+        """What was taken back: in full, in part, in another currency, before it was due; and a refund that nobody explained."""
+        store = self.store
+        returned = store.create_credit_note(self.corrected["fysio"], at=self._at(0.82), reason="order_change")
+        month = self._credited("bager", 29_900)
+        a_month = store.create_credit_note(self.corrected["bager"], [month], at=self._at(0.84), to_balance=33_638)
+        goodwill = store.create_credit_note(self.corrected["tulp"], [self._credited("tulp", 5_000)], at=self._at(0.86))
+        self.documents += [returned, a_month, goodwill]
+        early = store.create_credit_note(self.corrected["open"], [self._credited("open", 9_900)], at=self._at(0.9))
+        self.skipped[early] = "S-NOT-DUE"
+        (charge,) = (
+            store.get("payment_intent", paid["payment"]["payment_intent"])["latest_charge"]
+            for paid in store.rows("invoice_payment")
+            if paid["invoice"] == self.corrected["klinik"]
+        )
+        self.held[store.refund(charge, 2_500, at=self._at(0.92), reason="requested_by_customer")] = ["E-CREDITED"]
+
+    def _credited(self, key: str, amount: int) -> CreditLine:
+        (line,) = self.store.invoice(self.corrected[key])["lines"]["data"]
+        return CreditLine(line["id"], amount)
 
     def _payments(self) -> None:
         """Payments without an invoice; in Denmark the VAT is inside."""
