@@ -30,6 +30,8 @@ class VatCode:
     name: str
     rate: Decimal
     barred: bool = False
+    account: Number | None = None
+    """The account that its VAT goes to, where the ledger tells."""
 
 
 @dataclass(frozen=True, slots=True)

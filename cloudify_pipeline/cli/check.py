@@ -14,6 +14,8 @@ from cloudify_pipeline.control.matrix import Cell
 from cloudify_pipeline.control.preflight import Preflight
 from cloudify_pipeline.control.preflight import check as preflight
 from cloudify_pipeline.control.triggers import Tally, Trial
+from cloudify_pipeline.control.vat_threshold import threshold_document
+from cloudify_pipeline.control.vat_threshold import words as threshold_words
 
 _SHOWN = 5
 """Held records of one cause that are told with their own reason."""
@@ -66,6 +68,7 @@ def _document(found: Preflight) -> dict[str, object]:
         "triggers": found.triggers,
         "never_sent": found.never_sent,
         "problems": found.problems,
+        "eu_consumers": None if found.eu_consumers is None else threshold_document(found.eu_consumers),
     }
 
 
@@ -76,6 +79,10 @@ def _show(found: Preflight) -> None:
     _fields(found.filled)
     _triggers(found.triggers)
     problems_list(found.problems)
+    if found.eu_consumers is not None:
+        say()
+        level = found.eu_consumers.level
+        say(f"EU consumers: {threshold_words(found.eu_consumers)}.", style="red" if level == 100 else "yellow" if level else None)
     say()
     say(" · ".join(f"{what} {count}" for what, count in found.counts.items() if count) or "nothing is staged")
     words = f"{len(found.errors)} errors. Mend the file, then: cloudify check" if found.errors else "Next: cloudify preview"

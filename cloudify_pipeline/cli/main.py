@@ -21,7 +21,7 @@ _CALL_ERRORS: type[Exception] = typer.BadParameter.__mro__[2]
 _GARBAGE = (100_000, 50, 50)
 
 COMMANDS = (
-    "demo", "connect", "check", "preview", "sync", "replay", "status", "explain", "accept", "audit", "usage", "errors",
+    "demo", "connect", "check", "preview", "sync", "replay", "status", "explain", "accept", "vat", "audit", "usage", "errors",
     "support-bundle", "ui", "webhook",
 )  # fmt: skip
 """The commands in the order of the help; each is the function of its name in the module of its name."""

@@ -71,6 +71,7 @@ def check_chart(
 def numbers_exist(settings: ConnectionSettings, chart: Chart) -> Iterator[Checked]:
     """V-30: every number that the settings take from one of the chart's lists is in it and not barred."""
     customers, products = settings.customers.defaults, settings.products.defaults
+    codes: Mapping[Number, Any] = dict[Number, Any](chart.vat_codes.items())
     wanted: tuple[tuple[str, Number | None, str, Mapping[Number, Any]], ...] = (
         ("customers.defaults.payment_terms", customers.payment_terms, "payment terms", chart.payment_terms),
         ("customers.defaults.group", customers.group, "customer group", chart.customer_groups),
@@ -78,6 +79,7 @@ def numbers_exist(settings: ConnectionSettings, chart: Chart) -> Iterator[Checke
         ("products.defaults.group", products.group, "product group", chart.product_groups),
         ("products.defaults.unit", products.unit, "unit", chart.units),
         ("invoices.layout", settings.invoices.layout, "layout", chart.layouts),
+        *((f"vat.supply.{code}", code, "VAT code", codes) for code in settings.vat.supply),
     )
     for key, number, what, known in wanted:
         if number is None:

@@ -54,6 +54,7 @@ LOGGED: Mapping[str, tuple[str, bool]] = {
     ),
     "rounding_seen": ("how the ledger rounded VAT in the answers to our own documents", False),
     "relinks": ("when it was read which documents of ours stood in the ledger already", False),
+    "vat_sales": ("each posted document's sums by VAT code, with the buyer's country and VAT number, for the VAT return", True),
     "meant": ("what a replaced draft was last meant to say", True),
     "alerts": ("what somebody is to be told of: cause, count, sums, and some records' numbers", False),
     "alert_deliveries": ("which route was told of it, and when", True),

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
+from cloudify_pipeline.accounting.oss_threshold import ThresholdWatch
 from cloudify_pipeline.accounting.parties import LedgerRecord, Lookup
 from cloudify_pipeline.control.causes import Cause, add, causes
 from cloudify_pipeline.control.chart_checks import Checked, cells_in_use, named_customers, named_products, other_rates
@@ -15,6 +16,7 @@ from cloudify_pipeline.control.planner import Planned, plan_connection
 from cloudify_pipeline.control.preview import fill
 from cloudify_pipeline.control.triggers import Trial, try_triggers
 from cloudify_pipeline.control.validations import Checking, NeverSent, never_sent, validate
+from cloudify_pipeline.control.vat_threshold import threshold_watch
 from cloudify_pipeline.ledgers.port import Ledger
 from cloudify_pipeline.planning.plans import Hold, PlannedDocument, Skip
 
@@ -36,6 +38,8 @@ class Preflight:
     triggers: tuple[Trial, ...]
     never_sent: NeverSent | None
     counts: Mapping[str, int]
+    eu_consumers: ThresholdWatch | None = None
+    """How far the year has come towards the threshold of EUR 10,000, with what is due; None where it is not watched."""
 
     @property
     def errors(self) -> tuple[Checked, ...]:
@@ -87,6 +91,7 @@ async def check(opened: OpenConnection) -> Preflight:
             "already in the ledger": planned.settled,
             "waiting": planned.waiting,
         },
+        eu_consumers=threshold_watch(opened, base_currency=chart.base_currency, due=planned.documents.values()),
     )
 
 

@@ -10,6 +10,7 @@ from decimal import Decimal
 from typing import Any
 
 from cloudify_pipeline.accounting.money import format_money, from_minor
+from cloudify_pipeline.accounting.vat_return import Sale, Supplies, parts
 from cloudify_pipeline.control.opened import OpenConnection
 from cloudify_pipeline.planning.plans import PlannedDocument, load
 from cloudify_pipeline.settings.models import ConnectionSettings
@@ -77,6 +78,28 @@ def eu_sales_agree(plans: Iterable[PlannedDocument], settings: ConnectionSetting
             words = f"sales to EU businesses of {format_money(total, month[1])}, of which the EU-sales list has "
             words += f"{format_money(listed[month], month[1])}: no VAT number on {', '.join(unlisted[month][:10])}"
             yield Doubt(month[0], words)
+
+
+def posted_eu_sales_agree(sales: Iterable[Sale], supplies: Supplies, base_currency: str) -> Iterator[Doubt]:
+    """§4.3 no. 11 of what was posted: per month, rubrik B is the EU-sales list, and each part of it is goods or services.
+
+    From the posting log alone; `cloudify vat` holds the same against the ledger's accounts.
+    """
+    for sale in sales:
+        if sale.currency != base_currency and sale.base is None:
+            continue  # not booked yet: in no return
+        about = f"{sale.date:%Y-%m}"
+        try:
+            made = parts(sale, supplies, base_currency)
+        except ValueError as error:
+            yield Doubt(about, str(error))
+            continue
+        found = [one for one in made if one.box in {"b_goods", "b_services", "b_untold"}]
+        amount = format_money(sum((one.net for one in found), Decimal(0)), base_currency)
+        if found and sale.vat_number is None:
+            yield Doubt(about, f"{sale.name}: {amount} in rubrik B, and not on the EU-sales list: the buyer has no VAT number")
+        elif any(one.box == "b_untold" for one in found):
+            yield Doubt(about, f"{sale.name}: {amount} in rubrik B, and nobody says whether of goods or of services")
 
 
 def foreign_vat_is_stated(plans: Iterable[PlannedDocument], base_currency: str | None) -> Iterator[Doubt]:

@@ -59,6 +59,21 @@ class LedgerDocument:
     vat_zone: Number | None = None
     exchange_rate: Decimal | None = None
     """Base currency for 100 units."""
+    base: Totals | None = None
+    """Its totals in the ledger's base currency, where the ledger tells."""
+
+
+@dataclass(frozen=True, slots=True)
+class SalesEntry:
+    """One booked entry of a sale: net, in the base currency, positive for a sale. `document`: the invoice it belongs to."""
+
+    account: Number
+    vat_code: str | None
+    date: datetime.date
+    amount: Decimal
+    document: Number | None = None
+    voucher: Number | None = None
+    text: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,6 +223,12 @@ class Ledger(Protocol):
         self, first: datetime.date, last: datetime.date, kinds: Sequence[StoredKind]
     ) -> Sequence[LedgerDocument]:
         """Every document of these `kinds` and days, both included, by lists of 1,000; whoever made it."""
+
+    async def sales_entries(self, first: datetime.date, last: datetime.date) -> Sequence[SalesEntry] | None:
+        """Every booked entry of these days, both included, on a sales account or with a VAT code of one; whoever made it.
+
+        None where this app may not read the accounts.
+        """
 
     def book_document(self, draft: Number, *, key: str, send_by: str = "none") -> Write:
         """The exact request that books a draft invoice. Irreversible."""

@@ -9,6 +9,9 @@ import dagster as dg
 from cloudify_pipeline.control import sanity
 from cloudify_pipeline.control.completeness import missing
 from cloudify_pipeline.control.unmapped import alert_unmapped, unmapped_refusals
+from cloudify_pipeline.control.vat_recent import recent_eu_sales_doubts
+from cloudify_pipeline.control.vat_threshold import alert_threshold, threshold_doubts, threshold_watch
+from cloudify_pipeline.control.vat_threshold import words as threshold_words
 from cloudify_pipeline.orchestration.partitions import connections
 from cloudify_pipeline.orchestration.resources import RunScope
 from cloudify_pipeline.orchestration.words import reasons_table, shown
@@ -112,10 +115,25 @@ def own_vat_zones_are_sound(context: dg.AssetCheckExecutionContext, scope: RunSc
 
 @dg.asset_check(asset=PLAN, partitions_def=connections)
 def eu_sales_agree_with_the_list(context: dg.AssetCheckExecutionContext, scope: RunScope) -> dg.AssetCheckResult:
-    """Month by month, the sales to EU businesses that are planned are those that the EU-sales list can name a buyer for."""
+    """Rubrik B is the EU-sales list: of what is planned, and of what was posted for this month and the last."""
     with scope.opened(context.partition_key) as opened:
-        doubts = sanity.eu_sales_agree(sanity.planned_documents(opened), opened.settings)
-    return _doubted(doubts, "Put the buyer's VAT number into Stripe, or another VAT zone on the customer.")
+        doubts = [*sanity.eu_sales_agree(sanity.planned_documents(opened), opened.settings), *recent_eu_sales_doubts(opened)]
+    remedy = (
+        "Put the buyer's VAT number into Stripe, or another VAT zone on the customer; say with vat.supply_default, "
+        "or vat.supply, what is goods and what is services. Before filing: cloudify vat."
+    )
+    return _doubted(doubts, remedy)
+
+
+@dg.asset_check(asset=dg.AssetKey(["ledger", "documents"]), partitions_def=connections)
+def eu_consumer_sales_below_threshold(context: dg.AssetCheckExecutionContext, scope: RunScope) -> dg.AssetCheckResult:
+    """While the One Stop Shop is not in use: the year's sales to EU consumers are below 80 % of EUR 10,000."""
+    with scope.opened(context.partition_key) as opened:
+        watch = threshold_watch(opened)
+        alert_threshold(opened, watch)
+    figure = "not watched: the One Stop Shop is in use, or the ledger is unknown" if watch is None else threshold_words(watch)
+    result = _doubted(threshold_doubts(watch), "Above the threshold VAT of the buyer's country is due: prepare vat.oss.zones.")
+    return dg.AssetCheckResult(passed=result.passed, severity=result.severity, metadata={**result.metadata, "this year": figure})
 
 
 @dg.asset_check(asset=PLAN, partitions_def=connections)
@@ -151,6 +169,7 @@ checks = [
     own_vat_zones_are_sound,
     eu_sales_agree_with_the_list,
     foreign_vat_is_stated_in_base_currency,
+    eu_consumer_sales_below_threshold,
     totals_agree,
     nothing_held_or_failed,
     every_due_document_has_an_ending,

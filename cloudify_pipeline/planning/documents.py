@@ -20,6 +20,7 @@ from cloudify_pipeline.planning.rounding import Model, in_force
 from cloudify_pipeline.planning.rules import DueDocument
 from cloudify_pipeline.planning.vat import ZoneDecision, decide_zone, is_overridden
 from cloudify_pipeline.planning.vat_checks import checked_zone, zone_of_held
+from cloudify_pipeline.planning.vat_return import buyer_evidence
 from cloudify_pipeline.planning.vat_words import reverse_charge_words
 from cloudify_pipeline.settings.models import ConnectionSettings
 
@@ -105,6 +106,7 @@ def _plan(  # noqa: PLR0917
     zone = checked_zone(record, decided, settings.vat, evidence)
     if isinstance(zone, Problem):
         return zone
+    evidence.append(buyer_evidence(record, zone, settings.vat))
     priced = planner.plan(zone.zone)
     if isinstance(priced, Problem):
         return priced

@@ -20,6 +20,7 @@ from cloudify_pipeline.planning.records import ChargeRecord, InvoiceRecord, Reco
 from cloudify_pipeline.planning.rounding import AS_IS, CORRECTED, HELD, ONE_PIECE, Difference, Model, correction, in_force, other
 from cloudify_pipeline.planning.stripe_amounts import Stated, stripe_totals
 from cloudify_pipeline.planning.totals import percent, predict, rate_problem, rated, total_problem, vat_by_rate, vat_problem
+from cloudify_pipeline.planning.vat_return import code_evidence
 from cloudify_pipeline.settings.models import ConnectionSettings
 
 _LINES = "lines."
@@ -120,6 +121,7 @@ class LinePlanner:
                 self._note("rounding", HELD, why, used)
                 return self._held(problem, why, lines, stripe)
             lines = (*lines, line)
+            self._group_of(line)
             predicted = predict(lines, rounding)
             self._note("rounding", CORRECTED, f"{line.net} on products.rounding_product", used)
         elif pieces:
@@ -129,6 +131,7 @@ class LinePlanner:
         per_rate = {percent(rate): f"VAT {vat}, Stripe {theirs.get(rate, 'does not say')}" for rate, vat in ours.items()}
         inputs = {"net": str(predicted.net), "vat": str(predicted.vat), "stripe_vat": str(stripe.vat), **per_rate}
         self._note("totals", str(predicted.gross), "predicted gross is Stripe's total", {**inputs, "vat_rounding": rounding})
+        self.evidence += code_evidence(lines, self.chart, zone, self.groups, rounding)
         return Priced(lines, predicted, stripe.gross, used.get("without", ""))
 
     def _correction(
@@ -218,6 +221,13 @@ class LinePlanner:
         self.groups[number] = record.group
         self._note("product", number, where, {"line": line.description})
         return ProductRef(number)
+
+    def _group_of(self, line: SalesLine) -> None:
+        """Remember the product group of the correction line, which no Stripe line asked for."""
+        number = str(line.product.number) if line.product else ""
+        record = self.numbered.get(number)
+        if record is not None and record.group is not None:
+            self.groups[number] = record.group
 
     def _without_vat(self, line: SalesLine) -> SalesLine:
         """A payment states no VAT: what was paid holds it, so its net is the amount without the ledger's rate."""

@@ -13,12 +13,14 @@ from cloudify_pipeline.errors import Problem
 from cloudify_pipeline.ledgers.port import LedgerDocument
 from cloudify_pipeline.planning.plans import Hold, PlannedDocument, Skip, naming_booked, revision
 from cloudify_pipeline.planning.rounding import seen
+from cloudify_pipeline.planning.vat_return import sale_of
 from cloudify_pipeline.posting.drafts import Numbers, Written, draft, replace_draft, resolved_body, total_difference
-from cloudify_pipeline.posting.endings import Ending, State, undone
+from cloudify_pipeline.posting.endings import SETTLED, Ending, State, undone
 from cloudify_pipeline.posting.log.persons import Word, linked, words
 from cloudify_pipeline.posting.log.rounding_seen import remember_rounding
 from cloudify_pipeline.posting.log.standing import differing, last_body, refusals
 from cloudify_pipeline.posting.log.store import Identity, LogChange
+from cloudify_pipeline.posting.log.vat_sales import sale_change
 from cloudify_pipeline.posting.protocol import Executor, NotDone
 from cloudify_pipeline.posting.standing import ACCEPTED, FOUND, SEVERAL, finder, linking, named, stands
 from cloudify_pipeline.posting.twins import hand_made, twin_problem
@@ -69,12 +71,13 @@ async def post_documents(
 
     async def one(plan: Plan) -> Ending:
         if isinstance(plan, Hold | Skip):
-            ending = await _left(executor, plan, known)
+            ending, kept = await _left(executor, plan, known), None
         else:
-            ending = await _Post(executor, plan, known, portion).ending()
-        await executor.commit(
-            executor.log.record_changes(executor.connection, [ending], run_id=executor.run_id, now=executor.clock())
-        )
+            post = _Post(executor, plan, known, portion)
+            ending = await post.ending()
+            kept = post.sold(ending)
+        recorded = executor.log.record_changes(executor.connection, [ending], run_id=executor.run_id, now=executor.clock())
+        await executor.commit(recorded, *([kept] if kept is not None else []))
         if progress is not None:
             progress(ending)
         return ending
@@ -168,6 +171,7 @@ class _Post:
         self._standing = known.standing.get(plan.stripe_id)
         self._made = False
         self._mutilated = False
+        self._stored: LedgerDocument | None = None
 
     async def ending(self) -> Ending:
         """Bring it there, or say why not."""
@@ -182,9 +186,20 @@ class _Post:
         result = await self._bring()
         if isinstance(result, Ending):
             return result
+        self._stored = result
         await self._remember(result)
         state: State = "booked" if result.kind == "booked_invoice" else "posted"
         return self._ended(state, stored=result, problem=self._words_kept(result))
+
+    def sold(self, ending: Ending) -> LogChange | None:
+        """The change that keeps what the document is to the VAT return, once it stands in the ledger."""
+        sale = sale_of(self._plan) if ending.state in SETTLED else None
+        if sale is None:
+            return None
+        if self._stored is not None:
+            number = str(self._stored.number) if self._stored.kind == "booked_invoice" else None
+            sale = replace(sale, base=self._stored.base, number=number)
+        return sale_change(self._executor.connection, sale, self._executor.clock(), made=self._made)
 
     async def _bring(self) -> LedgerDocument | Ending:
         if self._standing is None:

@@ -39,7 +39,7 @@ async def relink(executor: Executor) -> dict[str, LedgerDocument]:
     known = log.identities(connection, "document")
     found: dict[str, list[LedgerDocument]] = {}
     for document in await executor.ledger.keyed_documents(PREFIX):
-        found.setdefault(_stripe_id(document.key), []).append(document)
+        found.setdefault(stripe_id_of(document.key), []).append(document)
     new = {stripe_id: documents for stripe_id, documents in found.items() if stripe_id not in known}
     links = [_linked(executor, stripe_id, documents) for stripe_id, documents in new.items()]
     for start in range(0, len(links), _PART):
@@ -55,7 +55,7 @@ def _linked(executor: Executor, stripe_id: str, documents: Sequence[LedgerDocume
     return linking(executor, stripe_id, booked, how, "")
 
 
-def _stripe_id(key: str) -> str:
+def stripe_id_of(key: str) -> str:
     """The Stripe id that a key begins with; an account or revision may follow it."""
     found = _KEY.match(key)
     return found[1] if found else key.removeprefix(PREFIX)

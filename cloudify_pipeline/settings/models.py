@@ -204,6 +204,8 @@ class OneStopShop(Section):
 
     zones: dict[str, Number] = {}
     from_: date | None = Field(default=None, alias="from")
+    threshold: Annotated[Decimal, Field(gt=0)] | None = None
+    """In the ledger's base currency; None: DKK 74,415 or EUR 10,000."""
 
 
 class VatEvidence(Section):
@@ -225,6 +227,8 @@ class VatSettings(Section):
     countries: dict[str, Zone | Number] = {"GL": "abroad", "FO": "abroad"}
     zone_from: list[str] = []
     supply_default: Literal["goods", "services"] | None = None
+    supply: dict[str, Literal["goods", "services"]] = {}
+    """What is sold on a VAT code of the ledger, where one connection sells both."""
     unverified_vat_number: Literal["hold", "private"] = "hold"
     evidence: VatEvidence = VatEvidence()
     missing_country: Literal["hold", "customer_zone"] = "hold"

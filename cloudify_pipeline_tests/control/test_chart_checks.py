@@ -87,6 +87,7 @@ def test_settings_that_agree_with_the_chart_give_no_finding() -> None:
         ("products", {"defaults": {"group": 8}}, "products.defaults.group", "barred"),
         ("products", {"defaults": {"group": 3, "unit": 5}}, "products.defaults.unit", "2 (mdr.)"),
         ("invoices", {"layout": 20}, "invoices.layout", "19 (Dansk)"),
+        ("vat", {"supply": {"UEUX": "goods"}}, "vat.supply.UEUX", "UEU (EU)"),
         ("vat", {"zones": {"eu": 7}}, "vat.zones.eu", "VAT zone 7"),
         ("vat", {"zones": {"eu": 9}}, "vat.zones.eu", "not enabled"),
         ("vat", {"countries": {"NO": 12}}, "vat.countries.NO", "VAT zone 12"),

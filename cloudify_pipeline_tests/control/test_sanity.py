@@ -2,15 +2,18 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import date
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
+from cloudify_pipeline.accounting.vat_return import CodeSum, Sale, Supplies
 from cloudify_pipeline.control.sanity import (
     bookkeepers_zones_are_sound,
     eu_sales_agree,
     foreign_vat_is_stated,
+    posted_eu_sales_agree,
     vat_is_stripes,
 )
 from cloudify_pipeline.planning.plans import Evidence, PlannedDocument
@@ -121,3 +124,36 @@ def test_no_vat_or_the_base_currency_or_unknown_books_ask_for_nothing() -> None:
     free = planned([line(10000, unit=10000)], currency="eur", customer_address={"country": "US"})
     assert list(foreign_vat_is_stated([free, planned()], "DKK")) == []
     assert list(foreign_vat_is_stated([planned(currency="eur")], None)) == []
+
+
+def posted(name: str, net: str, *, number: str | None = "DE136695976", **more: Any) -> Sale:
+    """A posted sale of services without VAT to an EU business."""
+    given: dict[str, Any] = {"currency": "DKK", "kind": "eu", "supply": "services", **more}
+    code = CodeSum("UEUY", "1120", Decimal(0), Decimal(net), Decimal(0))
+    return Sale(f"in_{name}", name, date(2026, 11, 3), place="DE", vat_number=number, tax_exempt="none", codes=(code,), **given)
+
+
+@pytest.mark.parametrize(
+    ("sale", "words"),
+    [
+        (posted("A", "100.00"), None),
+        (
+            posted("A", "100.00", number=None),
+            "A: 100.00 DKK in rubrik B, and not on the EU-sales list: the buyer has no VAT number",
+        ),
+        (
+            posted("A", "-7.50", number=None),
+            "A: -7.50 DKK in rubrik B, and not on the EU-sales list: the buyer has no VAT number",
+        ),
+        (posted("A", "100.00", supply=None), "A: 100.00 DKK in rubrik B, and nobody says whether of goods or of services"),
+        (posted("A", "100.00", number=None, kind="domestic"), None),
+        # a draft in another currency: not booked, so in no return yet
+        (posted("A", "100.00", number=None, currency="EUR"), None),
+    ],
+)
+def test_rubrik_b_of_what_was_posted_is_the_list(sale: Sale, words: str | None) -> None:
+    found = list(posted_eu_sales_agree([sale], Supplies(), "DKK"))
+    assert len(found) == (words is not None)
+    for one in found:
+        assert one.about == "2026-11"
+        assert one.words.startswith(str(words))

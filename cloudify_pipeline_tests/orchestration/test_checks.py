@@ -14,6 +14,7 @@ from cloudify_pipeline_tests.orchestration.test_runs import run
 
 SANITY = {
     "planned_vat_is_stripes", "own_vat_zones_are_sound", "eu_sales_agree_with_the_list", "foreign_vat_is_stated_in_base_currency",
+    "eu_consumer_sales_below_threshold",
 }  # fmt: skip
 
 

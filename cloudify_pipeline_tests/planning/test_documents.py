@@ -69,7 +69,8 @@ def test_a_danish_invoice() -> None:
 
 def test_every_decision_leaves_its_evidence() -> None:
     done = planned(record([SALE]))
-    assert [seen.decision for seen in done.evidence] == ["customer", "date", "vat_zone", "rounding", "totals"]
+    decisions = ["customer", "date", "vat_zone", "vat_return", "rounding", "totals", "vat_code"]
+    assert [seen.decision for seen in done.evidence] == decisions
     assert [trace.target for trace in done.lineage] == ["recipient.name", "recipient.city", "lines[0].description"]
 
 

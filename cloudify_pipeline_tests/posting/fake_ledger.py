@@ -17,6 +17,7 @@ from cloudify_pipeline.ledgers.port import (
     LedgerIdentity,
     ProductWrite,
     Requests,
+    SalesEntry,
     StoredKind,
     Write,
 )
@@ -138,6 +139,9 @@ class FakeLedger:
     async def documents_dated(self, first: date, last: date, kinds: Sequence[StoredKind]) -> Sequence[LedgerDocument]:
         found = (d for d in self.stored.values() if d.kind in kinds)
         return [document for document in found if document.date is not None and first <= document.date <= last]
+
+    async def sales_entries(self, first: date, last: date) -> Sequence[SalesEntry] | None:
+        return None
 
     def book_document(self, draft: Number, *, key: str, send_by: str = "none") -> Write:
         return _write("book_document", key, {"draft": draft})

@@ -1,7 +1,7 @@
 """The database refuses to delete what the books rest on before its time is over, and to change what is only added to."""
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
@@ -9,10 +9,12 @@ from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 
 from cloudify_pipeline.accounting.vat_evidence import Answer
+from cloudify_pipeline.accounting.vat_return import Sale
 from cloudify_pipeline.ledgers.port import LedgerIdentity
 from cloudify_pipeline.posting.log.retention import APPENDED, KEPT, YEARS, triggers
 from cloudify_pipeline.posting.log.store import PostingLog
 from cloudify_pipeline.posting.log.vat_numbers import keep_vat_answers
+from cloudify_pipeline.posting.log.vat_sales import sale_change
 from cloudify_pipeline_tests.posting.conftest import Poster
 from cloudify_pipeline_tests.posting.fake_ledger import FakeLedger
 
@@ -26,6 +28,9 @@ def kept(tmp_path: Path) -> Iterator[PostingLog]:
     log.bind("nordlys", LedgerIdentity("1234567", "Nordlys Software ApS", "DKK"), NOW)
     keep_vat_answers(log.engine, "nordlys", [Answer("DE136695976", "vies", True, NOW)], NOW)
     Poster(FakeLedger(), log).run()
+    sale = Sale("in_1", "N-1", date(2026, 11, 2), "DKK", "domestic", "DK", None, "none", None, ())
+    with log.engine.begin() as db:
+        sale_change("nordlys", sale, NOW, made=True).apply(db)
     yield log
     log.close()
 

@@ -24,6 +24,7 @@ SCHEMAS = {
 }
 LISTS = {
     "accounting-years.periods": "accounting-years.accountingYear.periods",
+    "accounting-years.entries": "accounting-years.accountingYear.entries",
     "product-groups.sales-accounts": "product-groups.productGroupNumber.sales-accounts",
 }
 SAME = ("type", "minLength", "maxLength", "minimum", "maximum", "enum", "pattern")

@@ -55,7 +55,11 @@ async def read_chart(client: EconomicClient) -> tuple[Chart, tuple[str, ...]]:
         },
         vat_codes={
             item["vatCode"]: VatCode(
-                item["vatCode"], item.get("name", ""), Decimal(item.get("ratePercentage", 0)), bool(item.get("barred", False))
+                item["vatCode"],
+                item.get("name", ""),
+                Decimal(item.get("ratePercentage", 0)),
+                bool(item.get("barred", False)),
+                at(item, "account.accountNumber"),
             )
             for item in codes
         },

@@ -19,6 +19,7 @@ from cloudify_pipeline.ledgers.economic import lookups as finding
 from cloudify_pipeline.ledgers.economic import wire, writes
 from cloudify_pipeline.ledgers.economic.chart import read_chart
 from cloudify_pipeline.ledgers.economic.client import API_BASE, ATTEMPTS, OPENAPI_BASE, TIMEOUT, EconomicClient, Reply
+from cloudify_pipeline.ledgers.economic.entries import sales_entries
 from cloudify_pipeline.ledgers.economic.fields import CUSTOMER_FIELDS, DOCUMENT_FIELDS, PRODUCT_FIELDS
 from cloudify_pipeline.ledgers.economic.filters import path
 from cloudify_pipeline.ledgers.economic.records import at, customer_record, document_record, not_kept, product_record
@@ -30,6 +31,7 @@ from cloudify_pipeline.ledgers.port import (
     LedgerIdentity,
     ProductWrite,
     Requests,
+    SalesEntry,
     StoredKind,
     Write,
 )
@@ -166,6 +168,10 @@ class EconomicLedger:
     async def documents_dated(self, first: date, last: date, kinds: Sequence[StoredKind]) -> Sequence[LedgerDocument]:
         """Every document of these `kinds` and days."""
         return [replace(found, url=self._web) for found in await finding.documents_dated(self._client, first, last, kinds)]
+
+    async def sales_entries(self, first: date, last: date) -> Sequence[SalesEntry] | None:
+        """Every booked entry of these days on a sales account or with a VAT code of one; None without the right to read them."""
+        return await sales_entries(self._client, await self.chart(), first, last)
 
     async def document(self, kind: StoredKind, number: Number) -> LedgerDocument | None:
         """One document by its number, or None. An order is also looked for among the sent and archived ones."""

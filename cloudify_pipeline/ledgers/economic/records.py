@@ -76,6 +76,7 @@ def document_record(kind: StoredKind, raw: Mapping[str, Any]) -> LedgerDocument:
         draft_number=raw.get("orderNumber") if kind == "booked_invoice" else None,
         vat_zone=at(raw, "recipient.vatZone.vatZoneNumber"),
         exchange_rate=_amount(raw, "exchangeRate") if raw.get("exchangeRate") else None,
+        base=_in_base_currency(raw),
     )
 
 
@@ -114,6 +115,13 @@ def same(sent: Any, stored: Any) -> bool:
 def _fields(raw: Mapping[str, Any], catalogue: FieldCatalogue, own_number: str) -> dict[str, FieldValue]:
     values = {path: at(raw, own_number if path == NUMBER else path) for path in catalogue}
     return {path: value for path, value in values.items() if isinstance(value, str | int | Decimal)}
+
+
+def _in_base_currency(raw: Mapping[str, Any]) -> Totals | None:
+    if "netAmountInBaseCurrency" not in raw or "grossAmountInBaseCurrency" not in raw:
+        return None
+    net, gross = _amount(raw, "netAmountInBaseCurrency"), _amount(raw, "grossAmountInBaseCurrency")
+    return Totals(net, gross - net, gross)
 
 
 def _amount(raw: Mapping[str, Any], name: str) -> Decimal:

@@ -16,6 +16,7 @@ KEPT = {
     "attempts": "at",
     "identities": "linked_at",
     "records": "updated_at",
+    "vat_sales": "at",
     "vat_numbers": "asked_at",
     "audit": "at",
 }

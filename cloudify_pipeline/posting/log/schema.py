@@ -2,7 +2,8 @@
 
 `operations` and `attempts` are what was intended, sent and answered; `records` is each record's present ending;
 `identities` says which ledger number a Stripe id became; `bindings` pins a connection to its books. `audit` is the hash
-chain over all of them, `audit_heads` its last link per connection; `search_terms` is what else a record is found by.
+chain over all of them, `audit_heads` its last link per connection; `vat_sales` says what each posted document is to the VAT
+return; `search_terms` is what else a record is found by.
 """
 
 from sqlalchemy import (
@@ -147,6 +148,18 @@ audit_heads = Table(
     Column("seq", Integer, nullable=False),
     Column("hash", String(64), nullable=False),
 )
+
+vat_sales = Table(
+    "vat_sales",
+    metadata,
+    Column("connection", String(64), primary_key=True),
+    Column("stripe_id", String(255), primary_key=True),
+    Column("day", String(10), nullable=False),
+    Column("eu_consumer", Boolean, nullable=False),
+    Column("sale", Text, nullable=False),
+    Column("at", DateTime(timezone=True), nullable=False),
+)
+Index("vat_sales_by_day", *(vat_sales.c[name] for name in ("connection", "eu_consumer", "day")))
 
 search_terms = Table(
     "search_terms",

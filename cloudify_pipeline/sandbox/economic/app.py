@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from cloudify_pipeline.sandbox.economic import gate
 from cloudify_pipeline.sandbox.economic.chart import LISTS, Chart
+from cloudify_pipeline.sandbox.economic.entries import entries_of_year
 from cloudify_pipeline.sandbox.economic.errors import (
     INVALID_GRANT,
     READ_ONLY_LICENCE,
@@ -124,6 +125,8 @@ class _Server:
                 return self.chart.one(request, kind, key)
             case ["product-groups", group, "sales-accounts"]:
                 return self.chart.sales_accounts(request, group)
+            case ["accounting-years", year, "entries"]:
+                return entries_of_year(self.store, request, year)
             case ["accounting-years", year, "periods"]:
                 return self.chart.periods_of_year(request, year)
             case [service, version, years, *rest] if [service, version, years.lower()] == _SERVICE:

@@ -7,6 +7,7 @@ from typing import Any
 
 from cloudify_pipeline.sandbox.economic import rules
 from cloudify_pipeline.sandbox.economic.amounts import line_vat, priced, sales_account
+from cloudify_pipeline.sandbox.economic.entries import voucher_of
 from cloudify_pipeline.sandbox.economic.errors import ApiError, Findings, Json, Path, not_found, refusal
 from cloudify_pipeline.sandbox.economic.references import Reference, resolve
 from cloudify_pipeline.sandbox.economic.store import EconomicStore
@@ -140,6 +141,7 @@ def book(store: EconomicStore, request: Json, with_number: int | None = None) ->
     with store.transaction():
         store.delete("drafts", number)
         store.put("booked", booked_number, invoice)
+        store.put("vouchers", booked_number, voucher_of(store, invoice))
         store.set_fact("last_booked_draft", max(number, int(store.fact("last_booked_draft", 0))))
     return invoice
 

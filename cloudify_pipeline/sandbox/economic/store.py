@@ -276,6 +276,16 @@ class EconomicStore:
         self.put("products", number, record)
         return record
 
+    def add_voucher(self, day: str, text: str, account: int, amount: Decimal, vat_code: str | None = None) -> None:
+        """A finance voucher that somebody enters by hand: `amount` is in base currency, a sale with a minus."""
+        with self.transaction():
+            number = max(self.highest("vouchers"), 900_000) + 1
+            entry: Json = {"account": {"accountNumber": account}, "amountInBaseCurrency": amount, "text": text}
+            if vat_code is not None:
+                entry["vatAccount"] = {"vatCode": vat_code}
+            body = {"date": day, "currency": demo_agreement.BASE_CURRENCY, "entryType": "financeVoucher", "entries": [entry]}
+            self.put("vouchers", number, {"voucherNumber": number, **body})
+
     def bar_product(self, number: str, barred: bool = True) -> None:
         """Bar a product from being sold, or free it."""
         self._change("products", number, barred=barred)

@@ -1,0 +1,237 @@
+"""The VAT return of a period, from what was posted: EU-sales list, boxes, One Stop Shop draft, and whether the ledger agrees.
+
+A document belongs to the period of its date in the ledger. What it is to the VAT return was kept when it was posted; where
+that is missing (an older version posted it, or the log was lost) it is decided once more from the staged Stripe object.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
+
+from cloudify_pipeline.accounting.documents import Totals
+from cloudify_pipeline.accounting.eu_sales import Listed, eu_sales_list
+from cloudify_pipeline.accounting.oss_threshold import ThresholdWatch
+from cloudify_pipeline.accounting.vat_return import Box, Part, Sale, Supplies, box_sums, parts, rate_sums
+from cloudify_pipeline.control.opened import OpenConnection, check_books
+from cloudify_pipeline.control.planner import plan_connection
+from cloudify_pipeline.control.vat_periods import Period
+from cloudify_pipeline.control.vat_reconcile import Booked, CodeLine, Difference, code_lines, differences
+from cloudify_pipeline.control.vat_threshold import threshold_watch
+from cloudify_pipeline.ledgers.port import Ledger, LedgerDocument, SalesEntry
+from cloudify_pipeline.planning.plans import PlannedDocument
+from cloudify_pipeline.planning.vat_return import sale_of
+from cloudify_pipeline.posting.log.store import Identity
+from cloudify_pipeline.posting.log.vat_sales import kept_sales, posted_elsewhere
+from cloudify_pipeline.posting.standing import PREFIX, stripe_id_of
+from cloudify_pipeline.settings.models import VatSettings
+
+RUBRIK_A = "Rubrik A is of goods and services bought abroad: nothing of this pipeline's documents."
+NO_ACCOUNTS = (
+    "The ledger does not let this app read the accounts (role Bookkeeping or SuperUser): documents are compared by their totals, "
+    "and vouchers without an invoice are not seen."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """Documents dated in the period that are no booked invoices yet, and so in no box: how many, and net per currency."""
+
+    documents: int = 0
+    sums: Mapping[str, Decimal] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class VatReturn:
+    """A period. All amounts are in `base_currency`, unrounded; `parts` are what every sum is made of."""
+
+    connection: str
+    company: str
+    seller: str
+    base_currency: str
+    period: Period
+    parts: tuple[Part, ...]
+    listed: tuple[Listed, ...]
+    boxes: Mapping[Box, Totals]
+    sales_vat: Mapping[tuple[str, Decimal], Totals]
+    oss: Mapping[tuple[str, Decimal], Totals]
+    codes: tuple[CodeLine, ...]
+    differences: tuple[Difference, ...]
+    notes: tuple[str, ...]
+    waiting: Waiting
+    watch: ThresholdWatch | None
+
+    @property
+    def documents(self) -> int:
+        """How many documents the period has."""
+        return len({one.sale.stripe_id for one in self.parts})
+
+    @property
+    def agrees(self) -> bool:
+        """Whether ledger, list and boxes agree, and nothing waits for a person's word."""
+        return not any(one.counts for one in self.differences)
+
+
+async def vat_return(opened: OpenConnection, period: Period) -> VatReturn:
+    """Read the ledger's period and hold our documents against it; sends only GET.
+
+    Raises:
+        NotAuthorised: a token is refused, or it is for other books.
+        Unreachable: the ledger does not answer.
+    """
+    async with opened.ledger() as ledger:
+        identity = await check_books(opened, ledger)
+        chart = await ledger.chart()
+        listed = await ledger.documents_dated(period.first, period.last, ("booked_invoice",))
+        booked = _whose(opened, listed, await ledger.sales_entries(period.first, period.last))
+        sales, rebuilt = await _sales(opened, ledger, booked)
+        gone, waiting = await _elsewhere(opened, ledger, period, booked)
+    currency = chart.base_currency
+    found, unknown = _in_boxes(opened, sales, currency)
+    told = (
+        *differences(found, sales, booked, chart),
+        *gone,
+        *unknown,
+        *_without_evidence(booked, sales),
+        *_undecided(found),
+    )
+    notes = [RUBRIK_A]
+    if booked.entries is None:
+        notes.append(NO_ACCOUNTS)
+    if rebuilt:
+        notes.append(
+            f"{rebuilt} documents have no evidence of their posting; it was decided once more, from what Stripe says now."
+        )
+    return VatReturn(
+        connection=opened.name,
+        company=identity.company,
+        seller=identity.details.get("company_number", ""),
+        base_currency=currency,
+        period=period,
+        parts=tuple(found),
+        listed=eu_sales_list(found),
+        boxes=box_sums(found),
+        sales_vat=rate_sums(found, "sales_vat"),
+        oss=rate_sums(found, "oss"),
+        codes=code_lines(found, booked, chart),
+        differences=told,
+        notes=tuple(notes),
+        waiting=waiting,
+        watch=threshold_watch(opened, base_currency=currency),
+    )
+
+
+def supplies_of(vat: VatSettings) -> Supplies:
+    """What the settings say is goods and what services."""
+    return Supplies(vat.supply, vat.supply_default)
+
+
+def _whose(opened: OpenConnection, listed: Sequence[LedgerDocument], entries: Sequence[SalesEntry] | None) -> Booked:
+    """Which of the ledger's invoices are ours: by the number that was linked, else by the key.
+
+    A credit note that somebody copies from an invoice in the ledger carries its key too, and is not ours.
+    """
+    linked = _linked(opened)
+    keys = {str(one.number): stripe_id_of(one.key) for one in listed if one.key.startswith(PREFIX)}
+    by_others = posted_elsewhere(opened.log, opened.name, [one for one in set(keys.values()) if one not in linked])
+    by_number = {str(identity.number): stripe_id for stripe_id, identity in linked.items()}
+    ours = {by_number[str(one.number)]: one for one in listed if str(one.number) in by_number}
+    others = []
+    for one in listed:
+        stripe_id = keys.get(str(one.number))
+        if str(one.number) in by_number:
+            continue
+        if stripe_id is None or stripe_id in linked or stripe_id in ours or stripe_id in by_others:
+            others.append(one)
+        else:
+            ours[stripe_id] = one
+    numbers = (str(one.number) for one in others)
+    elsewhere = {number: by_others[keys[number]] for number in numbers if keys.get(number) in by_others}
+    return Booked(ours, others, entries, elsewhere)
+
+
+def _linked(opened: OpenConnection) -> dict[str, Identity]:
+    """Our booked invoices, by Stripe id."""
+    known = opened.log.identities(opened.name, "document")
+    return {stripe_id: identity for stripe_id, identity in known.items() if identity.ledger_kind == "booked_invoice"}
+
+
+async def _sales(opened: OpenConnection, ledger: Ledger, booked: Booked) -> tuple[dict[str, Sale], int]:
+    """What each of our booked invoices is to the VAT return, dated and converted as the ledger has it; how many were rebuilt."""
+    known = kept_sales(opened.log, opened.name, ids=list(booked.ours))
+    missing = [stripe_id for stripe_id in booked.ours if stripe_id not in known]
+    rebuilt = await _rebuilt(opened, ledger, missing) if missing else {}
+    sales = {}
+    for stripe_id, document in booked.ours.items():
+        sale = known.get(stripe_id) or rebuilt.get(stripe_id)
+        if sale is not None:
+            base = document.base or sale.base
+            sales[stripe_id] = replace(sale, date=document.date or sale.date, base=base, number=str(document.number))
+    return sales, len(rebuilt)
+
+
+async def _rebuilt(opened: OpenConnection, ledger: Ledger, ids: Sequence[str]) -> dict[str, Sale]:
+    if not opened.staging.path.is_file():
+        return {}
+    planned = await plan_connection(opened, ledger, ids=list(ids))
+    plans = (planned.documents.get(stripe_id) for stripe_id in ids)
+    sales = (sale_of(plan) for plan in plans if isinstance(plan, PlannedDocument))
+    return {sale.stripe_id: sale for sale in sales if sale is not None}
+
+
+async def _elsewhere(opened: OpenConnection, ledger: Ledger, period: Period, booked: Booked) -> tuple[list[Difference], Waiting]:
+    """Documents that were posted with a date of the period and are not among its booked invoices."""
+    dated = kept_sales(opened.log, opened.name, first=period.first, last=period.last)
+    identities = opened.log.identities(opened.name, "document", list(dated))
+    told = []
+    waiting: dict[str, Decimal] = {}
+    count = 0
+    for stripe_id, sale in dated.items():
+        identity = identities.get(stripe_id)
+        if stripe_id in booked.ours or identity is None:
+            continue
+        if identity.ledger_kind != "booked_invoice":
+            count += 1
+            waiting[sale.currency] = waiting.get(sale.currency, Decimal(0)) + sale.totals.net
+            continue
+        document = await ledger.document("booked_invoice", identity.number)
+        about, net = f"invoice {identity.number} ({sale.name})", sale.base.net if sale.base else None
+        if document is None:
+            told.append(Difference("missing", about, "was posted, and is no longer in the ledger", None, net, None))
+        else:
+            words = f"was posted for {sale.date.isoformat()}, and the ledger has {document.date}: it counts there"
+            told.append(Difference("moved", about, words, None, net, None))
+    return told, Waiting(count, waiting)
+
+
+def _in_boxes(opened: OpenConnection, sales: Mapping[str, Sale], currency: str) -> tuple[list[Part], list[Difference]]:
+    found: list[Part] = []
+    unknown = []
+    for sale in sorted(sales.values(), key=lambda sale: (sale.date, sale.name)):
+        try:
+            found += parts(sale, supplies_of(opened.settings.vat), currency)
+        except ValueError as error:
+            unknown.append(Difference("no_base", sale.name, str(error)))
+    return found, unknown
+
+
+def _without_evidence(booked: Booked, sales: Mapping[str, Sale]) -> Iterator[Difference]:
+    for stripe_id, document in booked.ours.items():
+        if stripe_id not in sales:
+            words = f"has the key of {stripe_id}"
+            net = document.base.net if document.base else None
+            yield Difference("no_evidence", f"invoice {document.number}", words, None, None, net)
+
+
+def _undecided(found: Sequence[Part]) -> Iterator[Difference]:
+    """What the boxes need and nobody said: a VAT number, goods or services, a box at all."""
+    for one in found:
+        about = f"invoice {one.sale.number} ({one.sale.name})"
+        if one.box in {"b_goods", "b_services", "b_untold"} and one.sale.vat_number is None:
+            yield Difference(
+                "no_vat_number", about, "in the zone of EU businesses without a VAT number: in no list", one.code, one.net
+            )
+        if one.box == "b_untold":
+            yield Difference("untold", about, "goods or services?", one.code, one.net)
+        if one.box == "unplaced":
+            words = f"without VAT to {one.sale.place or 'no known country'}, in a zone that names no kind of buyer"
+            yield Difference("unplaced", about, words, one.code, one.net)
