@@ -126,6 +126,7 @@ def _stripe(settings: ConnectionSettings, *, hurry: bool) -> "StripeReader":
         attempts=HURRIED_ATTEMPTS if hurry else 1 + stripe_client.RETRIES,
         timeout=httpx.Timeout(HURRIED_SECONDS, connect=HURRIED_CONNECT_SECONDS) if hurry else stripe_client.TIMEOUT,
         sleep=_nap if hurry else asyncio.sleep,
+        rates=settings.invoices.exchange_rate == "stripe",
     )
 
 

@@ -17,6 +17,9 @@ CORRECTED = r":(?:void|uncollectible|returned)(?![0-9A-Za-z])"
 """What the key of a correction ends with that Stripe has no object of its own for."""
 _CORRECTED = re.compile(CORRECTED)
 
+EXCHANGE_RATE = "exchangeRate"
+"""The header field with the base currency for 100 units of the document's currency; without it the ledger takes its own."""
+
 DocumentKind = Literal["draft_invoice", "booked_invoice", "draft_order"]
 FieldValue = str | int | bool | Decimal | datetime.date
 """What may stand in a ledger field. Never float."""

@@ -1,11 +1,11 @@
 """Which staged records another set of field mappings would fill otherwise: what a change of the settings does, counted."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from cloudify_pipeline.accounting.documents import FieldValue
-from cloudify_pipeline.control.joined import joined_records, lines_of, portions, priced
+from cloudify_pipeline.control.joined import goods_of, joined_records, lines_of, portions, priced
 from cloudify_pipeline.errors import Problem, RunStopped
 from cloudify_pipeline.mapping.apply import map_record
 from cloudify_pipeline.mapping.compile import CompiledMappings, FieldMapping
@@ -19,6 +19,8 @@ from cloudify_pipeline.stripe_objects import Kind
 SAMPLES = 3
 _EVER = 2**40
 """Epoch seconds that no record is created after."""
+_AT_ONCE = 1000
+"""Invoices in memory, bare: each reading looks through all of staging, so few are better than many."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,20 +122,39 @@ def _products(staging: Staging) -> Records:
         yield stripe_id, with_price(product, prices.get(stripe_id, {}))
 
 
+def staged_invoices(staging: Staging) -> Iterator[tuple[str, Mapping[str, Any], Sequence[Mapping[str, Any]]]]:
+    """Every staged invoice that may become a document, and its lines, as mappings read them."""
+    for part in portions(_due_some_day(staging, "invoice"), _AT_ONCE):
+        with staging.reading():
+            invoices = staging.objects("invoice", part)
+            customers = staging.objects(
+                "customer", sorted({str(one["customer"]) for one in invoices.values() if one.get("customer")})
+            )
+            products, prices = goods_of(staging, invoices.values())
+        for stripe_id in part:
+            if (invoice := invoices.get(stripe_id)) is None:
+                continue
+            lines = [
+                {**line, "product": products.get(str(one.get("product"))), "price": prices.get(str(one.get("price")))}
+                for line in lines_of(invoice)
+                for one in (priced(line),)
+            ]
+            yield stripe_id, {**invoice, "customer": customers.get(invoice.get("customer") or "")}, lines
+
+
+def line_name(stripe_id: str, place: int) -> str:
+    """What the line at `place` (from 1) of an invoice is called."""
+    return f"{stripe_id} line {place}"
+
+
 def _documents(staging: Staging) -> Records:
-    for record in joined_records(staging, _due_some_day(staging, "invoice")):
-        if isinstance(record, InvoiceRecord):
-            yield record.stripe_id, {**record.invoice, "customer": record.customer}
+    return ((stripe_id, invoice) for stripe_id, invoice, _ in staged_invoices(staging))
 
 
 def _lines(staging: Staging) -> Records:
-    for record in joined_records(staging, _due_some_day(staging, "invoice")):
-        if isinstance(record, InvoiceRecord):
-            for place, line in enumerate(lines_of(record.invoice), start=1):
-                details = priced(line)
-                product = record.products.get(str(details.get("product")))
-                price = record.prices.get(str(details.get("price")))
-                yield f"{record.stripe_id} line {place}", {**line, "product": product, "price": price}
+    for stripe_id, _, lines in staged_invoices(staging):
+        for place, line in enumerate(lines, start=1):
+            yield line_name(stripe_id, place), line
 
 
 def _charges(staging: Staging) -> Records:

@@ -225,8 +225,9 @@ def go_live_is_open(settings: ConnectionSettings, chart: Chart, now: datetime) -
     first = book_date(settings.go_live_from)
     if (why := closed_because(first, chart.periods)) is not None:
         after = first_open_day(first, chart.periods)
-        moved = settings.invoices.closed_period == "first_open_day" and after is not None
-        done = f"is dated {after}" if moved else "is held"
+        done = "is held"
+        if settings.invoices.closed_period == "first_open_day" and after is not None:
+            done = f"is dated {after}" if after <= today else f"is held until {after}"
         yield Checked("go_live_from", "warning", "E-PERIOD", f"{first} {why}: what was invoiced then {done}", remedy)
 
 

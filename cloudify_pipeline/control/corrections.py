@@ -6,8 +6,9 @@ A correction follows the document it takes back: it is planned when that stands 
 import asyncio
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from decimal import Decimal
 
-from cloudify_pipeline.accounting.documents import CustomerRef, DocumentKind
+from cloudify_pipeline.accounting.documents import EXCHANGE_RATE, CustomerRef, DocumentKind
 from cloudify_pipeline.accounting.money import format_money, from_minor
 from cloudify_pipeline.control.claims import RETURNED, UNDONE, Claim, claims
 from cloudify_pipeline.control.corrections_due import INSTANTS
@@ -270,7 +271,14 @@ class Corrections:
             kind: DocumentKind = one.decision.kind if isinstance(one.decision, DueDocument) else stored.kind
         elif isinstance(plan, PlannedDocument):
             document = plan.document
-            original = Original(original_id, f"the document of {original_id}", document.vat_zone, document.customer)
+            rate = document.fields.get(EXCHANGE_RATE)
+            original = Original(
+                original_id,
+                f"the document of {original_id}",
+                document.vat_zone,
+                document.customer,
+                rate=rate if isinstance(rate, Decimal) else None,
+            )
             kind = stands_as = document.kind
         else:
             return _without(one, plan)
@@ -321,7 +329,7 @@ def _stored(one: Pending, stored: LedgerDocument) -> Original | Problem:
     raw = one.original.charge if isinstance(one.original, ChargeRecord) else one.original.invoice
     customer = CustomerRef(stored.customer, id_of(raw.get("customer")))
     booked = stored.number if stored.kind == "booked_invoice" else None
-    return Original(one.original.stripe_id, named(stored), stored.vat_zone, customer, booked)
+    return Original(one.original.stripe_id, named(stored), stored.vat_zone, customer, booked, rate=stored.exchange_rate)
 
 
 def terms_of(one: Pending) -> tuple[str, ...]:

@@ -105,6 +105,7 @@ def _document(settings: ConnectionSettings) -> Facts:
     default = "" if own.default_customer is None else f", customers.default_customer: {own.default_customer}"
     return {
         "currency": Fact(("currency",), "the currency Stripe invoiced in"),
+        "exchange_rate": _rate(settings),
         "layout": Fact((), "the customer's layout in the ledger, customers.defaults.layout, else the ledger's lowest")
         if layout is None
         else Fact((), f"invoices.layout: {layout}"),
@@ -117,6 +118,14 @@ def _document(settings: ConnectionSettings) -> Facts:
             always=False,
         ),
     }
+
+
+def _rate(settings: ConnectionSettings) -> Fact:
+    taken_back = "in a credit note, the rate of the document it takes back"
+    if settings.invoices.exchange_rate == "ledger":
+        return Fact((), taken_back, always=False)
+    source = ("charge.balance_transaction.exchange_rate", "charge.balance_transaction.currency", "payments")
+    return Fact(source, f"invoices.exchange_rate: stripe; {taken_back}", always=False)
 
 
 def _zone(settings: ConnectionSettings, sources: tuple[str, ...]) -> Fact:

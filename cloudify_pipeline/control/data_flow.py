@@ -110,12 +110,13 @@ def data_flow(loaded: LoadedConnection, catalogues: Catalogues) -> DataFlow:
         for source in one.sources
         for path in source.paths
     )
+    paying: tuple[Kind, ...] = ("charge",) if settings.invoices.exchange_rate == "stripe" else ()
     sections = [
         _section("customers", _customers_written(settings), ("customer",),
                  _fields(mappings.customers, decided.get("customers", {}), customer_facts(settings))),
         _section("products", _products_written(settings), ("product", "price"),
                  _fields(mappings.products, decided.get("products", {}), product_facts(settings, number_from))),
-        _section("documents", _documents_written(settings), ("invoice", "customer"),
+        _section("documents", _documents_written(settings), ("invoice", "customer", *paying),
                  _fields(mappings.documents, documents, invoice_facts(settings))),
         _section("lines", "with its document", ("invoice", "product", "price", "tax_rate"),
                  _fields(mappings.lines, lines, line_facts(settings), prefix=_LINES)),

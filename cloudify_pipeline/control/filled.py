@@ -1,9 +1,10 @@
 """How well the mapped ledger fields are filled over all that is staged, and which records lack or cannot fill one."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
-from cloudify_pipeline.control.affected import staged_records
+from cloudify_pipeline.control.affected import line_name, staged_invoices, staged_records
 from cloudify_pipeline.control.opened import OpenConnection
 from cloudify_pipeline.mapping.apply import map_record
 from cloudify_pipeline.mapping.compile import CompiledMappings, FieldMapping
@@ -41,37 +42,57 @@ class Filled:
 
 def filled(opened: OpenConnection) -> tuple[Filled, ...]:
     """Every mapped field of customers, products, documents, their lines, and payments without an invoice."""
-    mappings = opened.loaded.mappings
-    sections: dict[str, CompiledMappings] = {
-        "customers": mappings.customers,
-        "products": mappings.products,
-        "documents": mappings.documents,
-        "lines": mappings.lines,
-    }
+    mappings, staging = opened.loaded.mappings, opened.staging
+    sections = [
+        _Section("customers", mappings.customers),
+        _Section("products", mappings.products),
+        _Section("documents", mappings.documents),
+        _Section("lines", mappings.lines),
+    ]
     if opened.settings.invoices.include_charges:
-        sections["charges"] = mappings.charges
-    return tuple(one for section, compiled in sections.items() for one in _section(opened, section, compiled))
+        sections.append(_Section("charges", mappings.charges))
+    _, _, documents, lines, *_ = sections
+    for section in sections:
+        if section not in (documents, lines):
+            for stripe_id, record in staged_records(staging, section.name):
+                section.count(stripe_id, record)
+    # Reading an invoice costs more than filling its fields: once for it and its lines.
+    for stripe_id, invoice, sold in staged_invoices(staging):
+        documents.count(stripe_id, invoice)
+        for place, line in enumerate(sold, start=1):
+            lines.count(line_name(stripe_id, place), line)
+    return tuple(one for section in sections for one in section.fields())
 
 
-def _section(opened: OpenConnection, section: str, compiled: CompiledMappings) -> Iterator[Filled]:
-    found = {one.target.path: _field(section, one) for one in compiled.mappings}
-    of = 0
-    for stripe_id, record in staged_records(opened.staging, section):
-        of += 1
-        mapped = map_record(compiled, record)
+class _Section:
+    """The fields of one kind of record, while records are counted."""
+
+    def __init__(self, name: str, compiled: CompiledMappings) -> None:
+        self.name = name
+        self._compiled = compiled
+        self._found = {one.target.path: _field(name, one) for one in compiled.mappings}
+        self._of = 0
+
+    def count(self, name: str, record: Mapping[str, Any]) -> None:
+        """Fill the fields of one record, and count how that went."""
+        self._of += 1
+        mapped = map_record(self._compiled, record)
         for target in mapped.values:
-            found[target].filled += 1
+            self._found[target].filled += 1
         for problem in mapped.problems:
-            one = found[str(problem.field)]
+            one = self._found[str(problem.field)]
             empty = problem.found == EMPTY and one.required
             one.missing += empty
             one.unfit += not empty
             named = one.lacking if empty else one.unable
             if len(named) < NAMED:
-                named.append(stripe_id)
-    for one in found.values():
-        one.of = of
-    return iter(found.values())
+                named.append(name)
+
+    def fields(self) -> Iterator[Filled]:
+        """What was counted."""
+        for one in self._found.values():
+            one.of = self._of
+            yield one
 
 
 def _field(section: str, mapping: FieldMapping) -> Filled:

@@ -13,11 +13,14 @@ PORTION = 500
 """Records that are in memory at one time."""
 
 
-def joined_records(staging: Staging, ids: Sequence[str]) -> Iterator[Record]:
-    """The records of `ids` in their order; what is not staged is left out. Staging is closed between two portions."""
+def joined_records(staging: Staging, ids: Sequence[str], *, charges: bool = False) -> Iterator[Record]:
+    """The records of `ids` in their order; what is not staged is left out. Staging is closed between two portions.
+
+    `charges`: invoices with the charges that pay them.
+    """
     for part in portions(ids):
         with staging.reading():
-            records = _portion(staging, part)
+            records = _portion(staging, part, paying=charges)
         yield from records
 
 
@@ -31,20 +34,19 @@ def priced(line: Mapping[str, Any]) -> Mapping[str, Any]:
     return (line.get("pricing") or {}).get("price_details") or {}
 
 
-def portions(ids: Sequence[T]) -> Iterator[Sequence[T]]:
-    """`ids` in pieces of :data:`PORTION`."""
-    return (ids[start : start + PORTION] for start in range(0, len(ids), PORTION))
+def portions(ids: Sequence[T], size: int = PORTION) -> Iterator[Sequence[T]]:
+    """`ids` in pieces of `size`."""
+    return (ids[start : start + size] for start in range(0, len(ids), size))
 
 
-def _portion(staging: Staging, ids: Sequence[str]) -> list[Record]:
+def _portion(staging: Staging, ids: Sequence[str], *, paying: bool) -> list[Record]:
     invoices = staging.objects("invoice", [i for i in ids if not is_charge(i)])
     charges = staging.objects("charge", [i for i in ids if is_charge(i)])
     sent = staging.sent_at(list(invoices))
     payments = staging.payments_of(list(invoices))
+    paid_by = staging.objects("charge", _ids(one for some in payments.values() for one in some)) if paying else {}
     customers = staging.objects("customer", _ids(o.get("customer") for o in (*invoices.values(), *charges.values())))
-    details = [priced(line) for invoice in invoices.values() for line in lines_of(invoice)]
-    products = staging.objects("product", _ids(one.get("product") for one in details))
-    prices = staging.objects("price", _ids(one.get("price") for one in details))
+    products, prices = goods_of(staging, invoices.values())
     rates = staging.objects("tax_rate", None)
     found: dict[str, Record] = {
         stripe_id: InvoiceRecord(
@@ -55,11 +57,21 @@ def _portion(staging: Staging, ids: Sequence[str]) -> list[Record]:
             rates,
             sent.get(stripe_id),
             tuple(payments.get(stripe_id, ())),
+            charges=tuple(paid_by[one] for one in payments.get(stripe_id, ()) if one in paid_by),
         )
         for stripe_id, i in invoices.items()
     }
     found |= {stripe_id: ChargeRecord(c, customers.get(c.get("customer") or "")) for stripe_id, c in charges.items()}
     return [found[stripe_id] for stripe_id in ids if stripe_id in found]
+
+
+def goods_of(
+    staging: Staging, invoices: Iterable[Mapping[str, Any]]
+) -> tuple[dict[str, dict[str, Any]], dict[str, dict[str, Any]]]:
+    """The products and prices that the lines of `invoices` name, by id."""
+    details = [priced(line) for invoice in invoices for line in lines_of(invoice)]
+    products = staging.objects("product", _ids(one.get("product") for one in details))
+    return products, staging.objects("price", _ids(one.get("price") for one in details))
 
 
 def _ids(values: Iterable[Any]) -> list[str]:

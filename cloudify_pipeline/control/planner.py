@@ -23,7 +23,7 @@ from cloudify_pipeline.planning.customers import customer_lookups, plan_customer
 from cloudify_pipeline.planning.documents import plan_document
 from cloudify_pipeline.planning.plans import Hold, PlannedCustomer, PlannedDocument, PlannedProduct, Skip, Subject
 from cloudify_pipeline.planning.products import distinct_numbers, plan_product, product_lookups
-from cloudify_pipeline.planning.records import ChargeRecord, InvoiceRecord, search_terms
+from cloudify_pipeline.planning.records import ChargeRecord, InvoiceRecord, book_date, search_terms
 from cloudify_pipeline.planning.rounding import Model, in_force
 from cloudify_pipeline.planning.rules import DueDocument, due
 from cloudify_pipeline.posting.endings import SETTLED
@@ -77,6 +77,7 @@ class _Planner:
         self._planned = Planned()
         self._sources: dict[str, str] = {}
         self._corrections = Corrections(opened)
+        self._today = book_date(opened.clock())
         self._vat_numbers = NOTHING
 
     async def plan(self, ids: Sequence[str] | None, had: Sequence[Answer], *, again: bool) -> Planned:
@@ -284,7 +285,8 @@ class _Planner:
 
     async def _plan_documents(self, chart: Chart, due_ids: Mapping[str, DueDocument]) -> None:
         rounding = self._rounding()
-        for record in self._records(list(due_ids)):
+        rates = self._opened.settings.invoices.exchange_rate == "stripe"
+        for record in joined_records(self._opened.staging, list(due_ids), charges=rates):
             plan = self._document(record, due_ids[record.stripe_id], chart, rounding)
             source = self._sources.get(record.stripe_id, "")
             if isinstance(plan, PlannedDocument):
@@ -324,6 +326,7 @@ class _Planner:
             documents=mappings.charges if isinstance(record, ChargeRecord) else mappings.documents,
             lines=mappings.lines,
             chart=chart,
+            today=self._today,
             customer=self._planned.customers.get(customer_id) if customer_id else None,
             products=self._planned.products,
             numbered=self._planned.numbered,

@@ -57,6 +57,8 @@ class LedgerDocument:
     draft_number: Number | None = None
     """For a booked invoice: the number its draft had, where the ledger tells."""
     vat_zone: Number | None = None
+    exchange_rate: Decimal | None = None
+    """Base currency for 100 units."""
     base: Totals | None = None
     """Its totals in the ledger's base currency, where the ledger tells."""
 

@@ -63,19 +63,18 @@ def map_record(mappings: CompiledMappings | Iterable[FieldMapping], record: Mapp
 
 def _fill(mapping: FieldMapping, record: Mapping[str, Any], tz: str) -> tuple[FieldValue | None, Lineage] | Problem:
     target = mapping.target
-    tried = " | ".join(map(str, mapping.sources))
-    found = _Found(tried, "", None)
+    found: _Found | None = None
     try:
         for source in mapping.sources:
             candidate = _read(source, record, mapping, tz)
             if not is_empty(candidate.value):
                 found = candidate
                 break
-        if is_empty(found.value):
-            return _empty(mapping, tried)
+        if found is None:
+            return _empty(mapping)
         value = typed(found.value, target, tz)
     except ValueError as error:
-        return _unfit(target, found.source, found.raw, error)
+        return _unfit(target, found.source if found else _tried(mapping), found.raw if found else "", error)
     return _finished(mapping, found, value)
 
 
@@ -100,7 +99,7 @@ def _read(source: Source, record: Mapping[str, Any], mapping: FieldMapping, tz: 
         except ValueError as error:
             raise _StepFailed(found, step, error) from error
         found.done.append(str(step))
-    if isinstance(found.value, str):
+    if isinstance(found.value, str) and not (found.value.isprintable() and found.value.strip()):
         # What only looks like a value (a control character alone) must not shadow the next source.
         found.value = found.value if clean_text(found.value, single_line=False)[0] else ""
     return found
@@ -133,8 +132,12 @@ def _plain(value: Any, kind: str, record: Mapping[str, Any], tz: str) -> Any:
     return value
 
 
-def _empty(mapping: FieldMapping, tried: str) -> tuple[FieldValue | None, Lineage] | Problem:
-    target = mapping.target
+def _tried(mapping: FieldMapping) -> str:
+    return " | ".join(map(str, mapping.sources))
+
+
+def _empty(mapping: FieldMapping) -> tuple[FieldValue | None, Lineage] | Problem:
+    target, tried = mapping.target, _tried(mapping)
     if isinstance(mapping.on_empty, Value):
         value = mapping.on_empty.value
         return value, Lineage(target.path, "on_empty", "", (), to_text(value), (f"empty: {tried}",))

@@ -7,6 +7,7 @@ Parts are divided by dots. A part with a space, a dot or any other unusual chara
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from cloudify_pipeline.errors import SettingsError, SettingsProblem
@@ -38,7 +39,7 @@ class Path:
     parts: tuple[str, ...]
 
     def __str__(self) -> str:
-        return ".".join(quote(part) for part in self.parts)
+        return _written(self.parts)
 
     def read(self, record: Any) -> Any:
         """The value in `record`, or None where any part of the way is missing.
@@ -52,6 +53,12 @@ class Path:
             if value is None:
                 return None
         return value
+
+
+@lru_cache(maxsize=4096)
+def _written(parts: tuple[str, ...]) -> str:
+    # Lineage names every path of every record.
+    return ".".join(quote(part) for part in parts)
 
 
 def quote(part: str) -> str:
@@ -95,11 +102,18 @@ def scan_path(text: str, start: int) -> tuple[Path, int]:
         at += 1
 
 
+def is_object(value: Any) -> bool:
+    """Whether `value` has named parts; JSON's own kind of it is told without asking the abstract class."""
+    return type(value) is dict or isinstance(value, Mapping)
+
+
 def elements(value: Any) -> Sequence[Any] | None:
     """The elements of a list, or of Stripe's list object; None for anything else."""
+    if value is None or type(value) is str:
+        return None
     if isinstance(value, list | tuple):
         return value
-    if isinstance(value, Mapping) and value.get("object") == "list" and isinstance(value.get("data"), list):
+    if is_object(value) and value.get("object") == "list" and isinstance(value.get("data"), list):
         data: list[Any] = value["data"]
         return data
     return None
@@ -107,8 +121,8 @@ def elements(value: Any) -> Sequence[Any] | None:
 
 def _step(value: Any, part: str) -> Any:
     found = elements(value)
-    if found is None or (isinstance(value, Mapping) and part == "data"):
-        return value.get(part) if isinstance(value, Mapping) else None
+    if found is None or (part == "data" and is_object(value)):
+        return value.get(part) if is_object(value) else None
     for element in found:
         if isinstance(element, Mapping) and any(element.get(key) == part for key in _NAMED_BY) and "value" in element:
             return element["value"]

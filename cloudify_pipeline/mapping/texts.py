@@ -26,7 +26,9 @@ def clean_text(
     `max_length` counts characters after NFC. A longer text ends with “…”, or stays whole with `truncate=False`, for the
     caller to refuse. Cleaning a cleaned text changes nothing.
     """
-    steps = [_surrogates, _line_ends, _controls, *([_one_line] if single_line else []), _nfc, _ends]
+    # Printable text has no controls, line ends or surrogates in it: most texts need one look, not six.
+    fine = value.isprintable() and unicodedata.is_normalized("NFC", value)
+    steps = [_ends] if fine else [_surrogates, _line_ends, _controls, *([_one_line] if single_line else []), _nfc, _ends]
     cleaned = []
     for step in steps:
         after, name = step(value)

@@ -1,5 +1,6 @@
 """Which type of Stripe field fits which type of ledger field. What stands in neither column is refused."""
 
+from functools import lru_cache
 from typing import Literal
 
 from cloudify_pipeline.mapping.fields import Field, FieldType
@@ -54,12 +55,24 @@ def way_out(source: str, target: str) -> str:
 
 def is_free_text(field: Field) -> bool:
     """Whether `field` holds prose that may be cut: addresses, descriptions, notes, terms. Names, numbers and codes may not."""
-    last = field.path.rpartition(".")[2].lower()
-    return field.type == "address" or (field.type == "text" and any(word in last for word in _FREE_TEXT))
+    return _free_text(field.path, field.type)
+
+
+def _free_text(path: str, kind: str) -> bool:
+    return kind == "address" or (kind == "text" and any(word in _last(path) for word in _FREE_TEXT))
+
+
+def _last(path: str) -> str:
+    return path.rpartition(".")[2].lower()
 
 
 def is_single_line(field: Field) -> bool:
     """Whether line breaks become spaces: everywhere but in addresses, descriptions and notes."""
-    last = field.path.rpartition(".")[2].lower()
-    short = field.type != "address" and field.max_length is not None and field.max_length <= _ONE_LINE_AT_MOST
-    return not is_free_text(field) or short or "heading" in last
+    return _single_line(field.path, field.type, field.max_length)
+
+
+@lru_cache(maxsize=4096)
+def _single_line(path: str, kind: str, max_length: int | None) -> bool:
+    # Asked of every field of every record.
+    short = kind != "address" and max_length is not None and max_length <= _ONE_LINE_AT_MOST
+    return not _free_text(path, kind) or short or "heading" in _last(path)

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 from cloudify_pipeline.accounting.documents import FieldValue
 from cloudify_pipeline.mapping.fields import Field
-from cloudify_pipeline.mapping.paths import elements
+from cloudify_pipeline.mapping.paths import elements, is_object
 
 _EMAILS = re.compile(r"[^@\s]+@[^@\s]+(?:[ ,;]+[^@\s]+@[^@\s]+)*")
 
@@ -25,7 +25,7 @@ def is_empty(value: Any) -> bool:
     """Nothing to send: null, nothing but white space, or an empty list or object. Zero and false are values."""
     if isinstance(value, str):
         return not value.strip()
-    return value is None or (isinstance(value, list | tuple | Mapping) and not value)
+    return value is None or (not value and (isinstance(value, list | tuple) or is_object(value)))
 
 
 def to_text(value: Any) -> str:

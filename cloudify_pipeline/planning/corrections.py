@@ -7,6 +7,7 @@ and the customer are the original document's, whatever settings or Stripe would 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 from cloudify_pipeline.accounting.chart import Number
@@ -29,6 +30,8 @@ class Original:
     customer: CustomerRef
     booked: Number | None = None
     """Its number once it is booked."""
+    rate: Decimal | None = None
+    """Base currency for 100 units, where it is known."""
 
 
 @dataclass(frozen=True, slots=True)

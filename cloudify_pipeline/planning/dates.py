@@ -1,21 +1,37 @@
 """The date of a document and its due date: never a day that the ledger's books do not take (reference/product.md N-30).
 
 Which days are open is read live with the chart. What lies in a closed or barred period, or in no accounting year, is held,
-or dated the first open day after it with its own date in the text; `invoices.closed_period` says which.
+or dated the first open day after it with its own date in the text; `invoices.closed_period` says which. Nothing is dated later
+than today: what has not come yet is held until its day.
 """
 
 import datetime
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 
 from cloudify_pipeline.accounting.chart import AccountingPeriod, Chart, Number
 from cloudify_pipeline.accounting.documents import SalesLine
 from cloudify_pipeline.errors import Problem
+from cloudify_pipeline.planning.languages import FALLBACK, language_of
 from cloudify_pipeline.planning.plans import Evidence
 from cloudify_pipeline.planning.records import ChargeRecord, Record, book_date, instant
 from cloudify_pipeline.settings.models import ConnectionSettings
 
 _DAY = datetime.timedelta(days=1)
+ORIGINAL_DATE: Mapping[str, str] = {
+    "da": "Oprindelig dato",
+    "de": "Ursprüngliches Datum",
+    "en": "Original date",
+    "es": "Fecha original",
+    "fi": "Alkuperäinen päivämäärä",
+    "fr": "Date d'origine",
+    "it": "Data originale",
+    "nl": "Oorspronkelijke datum",
+    "pl": "Data pierwotna",
+    "pt": "Data original",
+    "sv": "Ursprungligt datum",
+}
+"""What stands before the date of its own that a moved document has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,14 +41,17 @@ class DocumentDate:
     day: datetime.date
     original: datetime.date
     evidence: Evidence
+    language: str = FALLBACK
 
     @property
     def words(self) -> tuple[SalesLine, ...]:
         """The original date as a line of text, which no mapping fills and no length cuts; nothing when it was not moved."""
-        return () if self.day == self.original else (SalesLine(f"Original date {self.original.isoformat()}"),)
+        if self.day == self.original:
+            return ()
+        return (SalesLine(f"{ORIGINAL_DATE[self.language]} {self.original.isoformat()}"),)
 
 
-def document_date(record: Record, settings: ConnectionSettings, chart: Chart) -> DocumentDate | Problem:
+def document_date(record: Record, settings: ConnectionSettings, chart: Chart, today: datetime.date) -> DocumentDate | Problem:
     """The day of `record` by `invoices.date`; an instant that is missing gives way to finalized_at, then created."""
     wanted = settings.invoices.date
     names = dict.fromkeys((wanted, "finalized_at", "created"))
@@ -40,13 +59,22 @@ def document_date(record: Record, settings: ConnectionSettings, chart: Chart) ->
     if found is None:
         return Problem("E-PERIOD", f"the record has no {wanted}", field="invoices.date", found=wanted)
     name, moment = found
-    return open_date(book_date(moment), settings, chart, f"invoices.date: {wanted}", {name: moment.isoformat()})
+    # What has happened in Stripe has come, also by a test clock there, or by one here that is slow.
+    happened = [at for one in ("created", "finalized_at", "paid_at") if (at := record.instant(one)) is not None]
+    today = max([today, *map(book_date, happened)])
+    inputs = {str(name): moment.isoformat()}
+    dated = open_date(book_date(moment), settings, chart, today, rule=f"invoices.date: {wanted}", inputs=inputs)
+    if isinstance(dated, Problem) or dated.day == dated.original:
+        return dated
+    return replace(dated, language=language_of(record, settings.vat, ORIGINAL_DATE))
 
 
 def open_date(
-    day: datetime.date, settings: ConnectionSettings, chart: Chart, rule: str, inputs: dict[str, str]
+    day: datetime.date, settings: ConnectionSettings, chart: Chart, today: datetime.date, *, rule: str, inputs: Mapping[str, str]
 ) -> DocumentDate | Problem:
     """`day` where it is open; else what `invoices.closed_period` says of it. `rule` and `inputs` are why it is this day."""
+    if day > today:
+        return _closed(day, f"has not come yet: today is {today.isoformat()}")
     why = closed_because(day, chart.periods)
     if why is None:
         return DocumentDate(day, day, Evidence("date", day.isoformat(), rule, inputs))
@@ -55,6 +83,8 @@ def open_date(
     moved = first_open_day(day, chart.periods)
     if moved is None:
         return _closed(day, f"{why}, and no later day is open")
+    if moved > today:
+        return _closed(day, f"{why}, and the first open day after it, {moved.isoformat()}, has not come yet")
     inputs = {**inputs, "original date": day.isoformat(), "because": why, "before": rule}
     return DocumentDate(moved, day, Evidence("date", moved.isoformat(), "invoices.closed_period: first_open_day", inputs))
 

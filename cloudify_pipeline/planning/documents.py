@@ -1,5 +1,6 @@
 """The ledger document of a Stripe invoice or charge: recipient, dates, lines and totals decided, or the reason why not."""
 
+import datetime
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
@@ -11,6 +12,7 @@ from cloudify_pipeline.mapping.apply import map_record
 from cloudify_pipeline.mapping.compile import CompiledMappings
 from cloudify_pipeline.planning.corrections import Correction, Original
 from cloudify_pipeline.planning.dates import document_date, document_due_date
+from cloudify_pipeline.planning.exchange import exchange_rate
 from cloudify_pipeline.planning.lines import LinePlanner
 from cloudify_pipeline.planning.plans import Evidence, Hold, PlannedCustomer, PlannedDocument, PlannedProduct, Skip
 from cloudify_pipeline.planning.records import InvoiceRecord, Record
@@ -34,6 +36,7 @@ def plan_document(
     documents: CompiledMappings,
     lines: CompiledMappings,
     chart: Chart,
+    today: datetime.date,
     customer: PlannedCustomer | Hold | None,
     products: Mapping[str, PlannedProduct | Hold],
     numbered: Mapping[str, LedgerRecord],
@@ -43,15 +46,16 @@ def plan_document(
     """The document that `due` says should stand in the ledger for `record`.
 
     `customer` is None when Stripe names none: the default customer then stands in. `products` are the plans of the Stripe
-    products by id, `numbered` the ledger products by number that the settings name; `vat_rounding` is where the ledger is
-    taken to round VAT, by default as the settings say. `corrects`: `record` is a correction's, and takes back that document.
+    products by id, `numbered` the ledger products by number that the settings name; nothing is dated after `today`;
+    `vat_rounding` is where the ledger is taken to round VAT, by default as the settings say. `corrects`: `record` is a
+    correction's, and takes back that document.
     """
     evidence = list(due.evidence)
     if isinstance(record, InvoiceRecord) and not record.lines:
         return Skip(record.stripe_id, "S-ZERO", "the invoice has no lines", tuple(evidence))
     planner = LinePlanner(record, settings, lines, chart, products, numbered, evidence)
     planner.model = vat_rounding or in_force(settings.invoices.rounding.vat)
-    planned = _plan(record, due, settings, documents, customer, planner, corrects)
+    planned = _plan(record, due, settings, documents, customer, planner, corrects, today)
     if not isinstance(planned, Problem):
         return planned
     if all(one.decision != "vat_zone" for one in evidence):
@@ -79,6 +83,7 @@ def _plan(  # noqa: PLR0917
     customer: PlannedCustomer | Hold | None,
     planner: LinePlanner,
     corrects: tuple[Correction, Original] | None,
+    today: datetime.date,
 ) -> PlannedDocument | Problem:
     chart, evidence = planner.chart, planner.evidence
     problem = _amount_problem(record, chart, due.kind)
@@ -90,7 +95,7 @@ def _plan(  # noqa: PLR0917
     if corrects is not None:
         invoiced = _as_original(invoiced, corrects[1])
     evidence.append(invoiced.evidence)
-    dated = document_date(record, settings, chart)
+    dated = document_date(record, settings, chart, today)
     if isinstance(dated, Problem):
         return dated
     evidence.append(dated.evidence)
@@ -112,6 +117,11 @@ def _plan(  # noqa: PLR0917
     fields = dict(sorted(mapped.values.items()))
     if not fields.get("recipient.name") and invoiced.name:
         fields["recipient.name"] = invoiced.name
+    rated = exchange_rate(record, due, settings, chart, fields, original=corrects[1] if corrects else None)
+    if isinstance(rated, Problem):
+        return rated
+    fields |= rated.fields
+    evidence += rated.evidence
     words = reverse_charge_words(record, zone, fields, settings.vat)
     fields |= words.fields
     evidence += words.evidence

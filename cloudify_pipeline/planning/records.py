@@ -31,6 +31,8 @@ class InvoiceRecord:
     """The payment intents and charges that pay it; Stripe keeps them apart."""
     vat_numbers: Known = NOTHING
     """What is known of its buyer's VAT numbers."""
+    charges: tuple[Raw, ...] = ()
+    """Those charges themselves, where their rates of exchange are asked for."""
 
     @property
     def stripe_id(self) -> str:
@@ -129,6 +131,7 @@ class ChargeRecord:
             "customer_address": billing.get("address"),
             "customer_shipping": self.charge.get("shipping") or None,
             **self.charge,
+            "balance_transaction": id_of(self.charge.get("balance_transaction")),
         }
 
 

@@ -3,23 +3,21 @@
 Directive 2006/112/EC art. 226 no. 4 and 11a; the words are the directive's own in each language version.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-
-from babel.languages import get_official_languages
 
 from cloudify_pipeline.accounting.documents import FieldValue, SalesLine
 from cloudify_pipeline.mapping.lineage import Lineage
+from cloudify_pipeline.planning.languages import language_of
 from cloudify_pipeline.planning.plans import Evidence
 from cloudify_pipeline.planning.records import Record
-from cloudify_pipeline.planning.vat import NORTHERN_IRELAND, ZoneDecision, kind_of
-from cloudify_pipeline.planning.vat_buyers import Buyer, buyer_of
+from cloudify_pipeline.planning.vat import ZoneDecision, kind_of
+from cloudify_pipeline.planning.vat_buyers import buyer_of
 from cloudify_pipeline.settings.models import VatSettings
 
 NUMBER = "{vat_number}"
 """Where the buyer's VAT number stands in a text."""
 
-_FALLBACK = "en"
 REVERSE_CHARGE: Mapping[str, str] = {
     "da": f"Omvendt betalingspligt. Købers momsnummer: {NUMBER}",
     "de": f"Steuerschuldnerschaft des Leistungsempfängers. USt-IdNr. des Kunden: {NUMBER}",
@@ -51,7 +49,7 @@ def reverse_charge_words(record: Record, decided: ZoneDecision, fields: Mapping[
     if kind != "eu":
         return Words({})
     buyer = buyer_of(record, vat.supply_default)
-    language = _language(record, buyer, vat)
+    language = language_of(record, vat, {*REVERSE_CHARGE, *vat.reverse_charge_text})
     text = _text(language, buyer.vat_number, vat)
     target = vat.reverse_charge_field
     as_field = target is not None and not fields.get(target)
@@ -70,16 +68,3 @@ def _text(language: str, number: str | None, vat: VatSettings) -> str:
         # The ledger customer's own zone: its number stands on the customer in the ledger.
         return text.partition(". ")[0] if NUMBER in text else text
     return text.replace(NUMBER, number) if NUMBER in text else f"{text} {number}"
-
-
-def _language(record: Record, buyer: Buyer, vat: VatSettings) -> str:
-    """The first language of the buyer that there is a text in: its own choice in Stripe, then its country's, then English."""
-    known = {*REVERSE_CHARGE, *vat.reverse_charge_text}
-    return next((one for one in _wanted(record, buyer) if one in known), _FALLBACK)
-
-
-def _wanted(record: Record, buyer: Buyer) -> Iterator[str]:
-    for locale in (record.customer or {}).get("preferred_locales") or ():
-        yield str(locale).replace("_", "-").partition("-")[0].lower()
-    if buyer.country and buyer.country != NORTHERN_IRELAND:
-        yield from get_official_languages(buyer.country, de_facto=True)

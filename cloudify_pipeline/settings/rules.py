@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 from babel.numbers import list_currencies
 
+from cloudify_pipeline.accounting.documents import EXCHANGE_RATE
 from cloudify_pipeline.mapping.fields import FieldCatalogue
 from cloudify_pipeline.mapping.paths import Path, PathError, parse_path
 from cloudify_pipeline.mapping.sources import type_of, unknown_path
@@ -133,6 +134,14 @@ def number_is_stored_in_metadata(seen: Seen) -> Iterator[Finding]:
     elif len(path.parts[1]) > METADATA_KEY_LENGTH or set("[]") & set(path.parts[1]):
         allowed = f"a metadata key has at most {METADATA_KEY_LENGTH} characters, and no square brackets"
         yield Finding("customers.number.store_in", number.store_in, allowed)
+
+
+def rate_comes_from_one_source(seen: Seen) -> Iterator[Finding]:
+    """The rate of exchange is Stripe's or a mapping's, never either as it happens."""
+    invoices = seen.settings.invoices
+    if invoices.exchange_rate == "stripe" and invoices.fields.get(EXCHANGE_RATE) is not None:
+        allowed = "one of the two: invoices.exchange_rate: ledger with this mapping, or stripe without it"
+        yield Finding(f"invoices.fields.{EXCHANGE_RATE}", "a mapping, and invoices.exchange_rate: stripe", allowed)
 
 
 def written_back_keys_are_not_read(seen: Seen) -> Iterator[Finding]:
@@ -321,6 +330,7 @@ RULES: tuple[Rule, ...] = (
     number_comes_from_one_side,
     number_is_stored_in_metadata,
     written_back_keys_are_not_read,
+    rate_comes_from_one_source,
     number_field_exists,
     some_match_pair,
     match_pairs_can_be_looked_up,

@@ -25,7 +25,6 @@ UNBUILT = (
     Unbuilt("business_central", "remove the section"),
     Unbuilt("journal", "remove the section"),
     Unbuilt("invoices.send_by", "use none", values=("ean",)),
-    Unbuilt("invoices.exchange_rate", "use ledger, or map exchangeRate in invoices.fields", values=("stripe",)),
 )
 
 

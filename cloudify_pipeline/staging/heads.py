@@ -26,6 +26,8 @@ _OWN_PART = re.compile(r"\.[0-9a-f]+")
 
 _STRINGS_OR_SPACE = re.compile(rb'("(?:[^"\\]|\\.)*")|\s+')
 
+_SETTLED = b'"balance_transaction":{'
+_parts = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _decoder = msgspec.json.Decoder(float_hook=Decimal)
 
 
@@ -51,14 +53,28 @@ def content_hash(kind: Kind, compacted: bytes) -> str:
     """What tells one state of an object from another, whoever asked for it and when.
 
     Of an invoice or charge, what this software itself writes into the metadata stands apart, behind a dot: the object has
-    changed and is staged again, but nothing that a document is made of has (:func:`source_hash`).
+    changed and is staged again, but nothing that a document is made of has (:func:`source_hash`). So does how a payment was
+    settled, which Stripe tells those who ask and goes on changing until the money is paid out.
     """
+    settled, compacted = _settled(compacted) if kind == "charge" and _SETTLED in compacted else (b"", compacted)
     unsigned = _SIGNED_LINKS.sub(b"", compacted)
     state = _STATE.findall(unsigned) if kind in {"invoice", "charge"} and b'"ledger_' in unsigned else []
+    state += [settled] if settled else []
     if not state:
         return blake2b(unsigned, digest_size=16).hexdigest()
     rest = blake2b(_STATE.sub(b"", unsigned), digest_size=16).hexdigest()
     return f"{rest}.{blake2b(b''.join(state), digest_size=8).hexdigest()}"
+
+
+def _settled(charge: bytes) -> tuple[bytes, bytes]:
+    """The balance transaction of a charge, and the charge with its id alone, as who does not ask for it gets it."""
+    try:
+        parts = _parts.decode(charge)
+        settled = bytes(parts["balance_transaction"])
+        parts["balance_transaction"] = msgspec.Raw(msgspec.json.encode(str(msgspec.json.decode(settled)["id"])))
+    except (msgspec.DecodeError, KeyError, TypeError):
+        return b"", charge
+    return settled, msgspec.json.encode(parts)
 
 
 def source_hash(hashed: str) -> str:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from cloudify_pipeline.stripe_objects import Kind, RawObject
 from cloudify_pipeline.stripe_source.client import PAGE_SIZE, StripeReader
-from cloudify_pipeline.stripe_source.kinds import SOURCES, WITH_LINES, with_all_lines
+from cloudify_pipeline.stripe_source.kinds import SOURCES, WITH_LINES, source_of, with_all_lines
 from cloudify_pipeline.stripe_source.sink import Buffer, Sink
 from cloudify_pipeline.stripe_source.together import each
 from cloudify_pipeline.stripe_source.windows import Take, read_span
@@ -70,7 +70,7 @@ async def read_again(reader: StripeReader, sink: Sink, buffer: Buffer, kind: Kin
         await _by_ids(reader, list(left), take)
     elif len(left) > FEW:
         for first, last in cheapest(left, sink.created_times(kind)).spans:
-            await read_span(reader, SOURCES[kind], first, last, take)
+            await read_span(reader, source_of(reader, kind), first, last, take)
     return await _singly(reader, buffer, kind, list(left))
 
 
@@ -94,7 +94,7 @@ async def _by_ids(reader: StripeReader, ids: Sequence[str], take: Take) -> None:
 
 
 async def _singly(reader: StripeReader, buffer: Buffer, kind: Kind, ids: Iterable[str]) -> set[str]:
-    source = SOURCES[kind]
+    source = source_of(reader, kind)
     unknown: set[str] = set()
 
     async def read(stripe_id: str) -> None:

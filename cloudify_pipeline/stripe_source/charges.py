@@ -5,13 +5,17 @@ invoice only after Stripe was asked. An invoice payment that is staged later ove
 """
 
 import asyncio
+from collections.abc import Sequence
 
+from cloudify_pipeline.stripe_source.again import read_again
 from cloudify_pipeline.stripe_source.client import StripeReader
-from cloudify_pipeline.stripe_source.kinds import SOURCES
+from cloudify_pipeline.stripe_source.kinds import SOURCES, source_of
 from cloudify_pipeline.stripe_source.sink import Buffer, Sink
 from cloudify_pipeline.stripe_source.together import each
 
 IN_FLIGHT = 8
+RATES = "rates"
+"""Cursor: whether the staged payments came with the rates at which Stripe converted them."""
 
 
 async def judge(reader: StripeReader, sink: Sink, buffer: Buffer, *, payments_complete: bool) -> dict[str, str | None]:
@@ -37,3 +41,25 @@ async def judge(reader: StripeReader, sink: Sink, buffer: Buffer, *, payments_co
 
     await each(undecided, ask, in_flight=IN_FLIGHT)
     return verdicts
+
+
+async def paying(reader: StripeReader, sink: Sink, buffer: Buffer, invoices: Sequence[str]) -> None:
+    """Read the payments of these staged invoices that are not staged with their rates; raises as :meth:`StripeReader.page`."""
+    staged = await asyncio.to_thread(sink.objects, "invoice", invoices)
+    known = await asyncio.to_thread(sink.payments_of, invoices)
+    charges = await asyncio.to_thread(sink.objects, "charge", sorted({one for several in known.values() for one in several}))
+    settled = [one for one in charges.values() if isinstance(one.get("balance_transaction"), dict)]
+    found = {reference for one in settled for reference in (one["id"], one.get("payment_intent"))}
+    payments = [
+        paid.get("payment") or {} for one in staged.values() for paid in (one.get("payments") or {}).get("data") or ()
+    ]  # fmt: skip
+
+    async def ask(intent: str) -> None:
+        source = source_of(reader, "charge")
+        page = await reader.page(source.path, {**source.list_params, "payment_intent": intent})
+        await buffer.add("charge", page.objects)
+
+    intents = [one["payment_intent"] for one in payments if one.get("payment_intent") not in {None, *found}]
+    await each(list(dict.fromkeys(intents)), ask, in_flight=IN_FLIGHT)
+    direct = [one["charge"] for one in payments if one.get("charge") not in {None, *found}]
+    await read_again(reader, sink, buffer, "charge", dict.fromkeys(direct, 0))

@@ -82,7 +82,8 @@ class StripeReader:
     """GET requests to one Stripe account.
 
     `limits` overrides the rate limits that the key and the host imply (none for a server on this machine). `attempts` and
-    `timeout` say how long a silent server is waited for. `transport`, `sleep` and `clock` are for tests and embedded servers.
+    `timeout` say how long a silent server is waited for. `rates`: payments come with the rate at which Stripe converted them,
+    for which the key needs a right of its own. `transport`, `sleep` and `clock` are for tests and embedded servers.
 
     Raises:
         NotAuthorised: from the constructor when the key is one that cannot read.
@@ -100,6 +101,7 @@ class StripeReader:
         timeout: httpx.Timeout = TIMEOUT,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        rates: bool = False,
     ) -> None:
         if api_key.startswith("pk_"):
             raise NotAuthorised(
@@ -120,6 +122,7 @@ class StripeReader:
         )
         self.key_is_live = "_live_" in api_key[:8]
         """Whether the key says that it belongs to live mode."""
+        self.rates = rates
         self.requests = 0
         """Requests sent so far, repeats included."""
         self.ahead: timedelta | None = None

@@ -13,10 +13,10 @@ from typing import Literal
 
 from cloudify_pipeline.stripe_objects import EVENTS, Kind, RawObject
 from cloudify_pipeline.stripe_source.again import add_whole, read_again
-from cloudify_pipeline.stripe_source.charges import judge
+from cloudify_pipeline.stripe_source.charges import RATES, judge, paying
 from cloudify_pipeline.stripe_source.client import StripeReader
 from cloudify_pipeline.stripe_source.events import DOCUMENT_TYPES, KEPT, PARTY_TYPES, SENT, Event, interpret, read_events
-from cloudify_pipeline.stripe_source.kinds import SOURCES
+from cloudify_pipeline.stripe_source.kinds import source_of
 from cloudify_pipeline.stripe_source.sink import Buffer, KindCount, Progress, Sink, Writes
 from cloudify_pipeline.stripe_source.sweeps import Status, bookmark, sweep
 from cloudify_pipeline.stripe_source.together import together
@@ -155,6 +155,9 @@ class _Extraction:
             self.buffer.gone(kind, gone)
         for kind, wanted in changes.again.items():
             await read_again(self._reader, self._sink, self.buffer, kind, wanted)
+        if self._reader.rates and not self._sink.cursor(RATES):
+            # What is staged was read when nobody asked for rates.
+            await self._list("charge", int(self._sink.cursor(COVERED_FROM) or 0), self._now)
         self._ending.sent |= changes.sent
         self._ending.events |= {stripe_id: events[stripe_id].created for stripe_id in unseen}
         covered = int(self._sink.cursor(COVERED_FROM) or 0)
@@ -180,6 +183,8 @@ class _Extraction:
         await self.buffer.flush()
         for kind, some_ids in (await asyncio.to_thread(self._sink.references_of, list(ids))).items():
             await read_again(self._reader, self._sink, self.buffer, kind, dict.fromkeys(some_ids, 0))
+        if self._reader.rates:
+            await paying(self._reader, self._sink, self.buffer, list(wanted.get("invoice", ())))
         seen = self._sink.cursor(EVENTS)
         if seen is None:
             await self._list("tax_rate", 0, self._now)
@@ -213,7 +218,7 @@ class _Extraction:
             seen.update(one.id for one in fresh)
             await add_whole(self._reader, self.buffer, kind, fresh)
 
-        await read_span(self._reader, SOURCES[kind], first, last, take)
+        await read_span(self._reader, source_of(self._reader, kind), first, last, take)
         return seen
 
     async def _events(self, since: int) -> dict[str, Event]:
@@ -231,6 +236,7 @@ class _Extraction:
 
     async def _finish(self, *, payments_complete: bool) -> None:
         await self._complete(payments_complete=payments_complete)
+        self._ending.cursors[RATES] = "staged" if self._reader.rates else ""
         self._ending.cursors[EVENTS] = str(self._now + min(0, self._behind()))
         await self.buffer.flush(self._ending.write)
 

@@ -1,6 +1,6 @@
 """Where each kind of object is read, and with what expanded; invoices and credit notes come with all their lines."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import msgspec
 
@@ -42,6 +42,13 @@ SOURCES: dict[Kind, Source] = {
         Source("refund", "/v1/refunds"),
     )
 }
+
+_CONVERTED = replace(SOURCES["charge"], expand=("balance_transaction",))
+
+
+def source_of(reader: StripeReader, kind: Kind) -> Source:
+    """Where `kind` is read: payments with what Stripe converted them at, for a reader that may read it."""
+    return _CONVERTED if kind == "charge" and reader.rates else SOURCES[kind]
 
 
 WITH_LINES: frozenset[Kind] = frozenset({"invoice", "credit_note"})

@@ -39,6 +39,8 @@ NEEDED_RIGHTS = (
     Right("Customers", "write", "the ledger's customer number in the customer's metadata"),
     Right("Invoices", "write", "where the document stands, in the invoice's metadata"),
 )
+RATE_RIGHT = Right("Balance", "read", "the rate at which Stripe converted a payment", "/v1/balance_transactions")
+"""Needed as well by a reader that reads rates."""
 
 Writable = Literal["customer", "invoice", "charge"]
 _ENDPOINTS: dict[Writable, str] = {"customer": "/v1/customers", "invoice": "/v1/invoices", "charge": "/v1/charges"}
@@ -145,7 +147,7 @@ async def check_rights(reader: StripeReader) -> Rights:
     """
     refused: list[Right] = []
     livemode: bool | None = None
-    for right in NEEDED_RIGHTS:
+    for right in (*NEEDED_RIGHTS, *([RATE_RIGHT] if reader.rates else [])):
         if right.probe is None:
             continue
         try:

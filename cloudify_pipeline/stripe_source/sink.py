@@ -76,6 +76,10 @@ class Sink(Protocol):
         """Succeeded charges of which nothing is known: (id, payment intent)."""
         ...
 
+    def payments_of(self, invoices: Sequence[str]) -> Mapping[str, Sequence[str]]:
+        """Invoice → ids of the payment intents and charges that pay it."""
+        ...
+
     def missing_references(self) -> dict[Kind, list[str]]:
         """What staged records name and is not staged."""
         ...

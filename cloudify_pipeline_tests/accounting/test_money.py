@@ -3,6 +3,8 @@
 from decimal import Decimal
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from cloudify_pipeline.accounting.money import decimals, from_minor, round_half_up, smallest, to_minor
 from cloudify_pipeline_tests.planning.stripe_arithmetic import THREE, TWO, WHOLE, ZERO, exponent, grain
@@ -11,6 +13,20 @@ from cloudify_pipeline_tests.planning.stripe_arithmetic import THREE, TWO, WHOLE
 @pytest.mark.parametrize("code", [*ZERO, *THREE, *WHOLE, *TWO])
 def test_every_currency_has_stripes_decimals(code: str) -> None:
     assert (decimals(code), decimals(code.lower()), smallest(code)) == (exponent(code), exponent(code), grain(code))
+
+
+@given(minor=st.integers(-(10**14), 10**14))
+def test_minor_units_there_and_back_lose_nothing_in_any_currency(minor: int) -> None:
+    for code in (*ZERO, *THREE, *WHOLE, *TWO):
+        amount = from_minor(minor, code)
+        assert to_minor(amount, code) == to_minor(amount, code.lower()) == minor
+        assert amount * 10 ** exponent(code) == minor
+
+
+@pytest.mark.parametrize("code", [*ZERO, *THREE, *WHOLE, *TWO])
+def test_half_a_minor_unit_is_refused_in_every_currency(code: str) -> None:
+    with pytest.raises(ValueError, match=f"{code} is finer than a minor unit"):
+        to_minor(from_minor(1, code) / 2, code)
 
 
 @pytest.mark.parametrize(

@@ -26,8 +26,9 @@ def test_one_code_in_danish(name: str, call: Call) -> None:
     assert called.code == 0
     assert called.out.splitlines() == [
         "Kode: E-PERIOD",
-        "Hvad der skete: Datoen ligger i en lukket eller spærret periode eller uden for alle regnskabsår.",
-        "Hvad du kan gøre: Åbn perioden i regnskabet, indstil invoices.closed_period, eller bogfør bilaget manuelt.",
+        "Hvad der skete: Datoen ligger i en lukket eller spærret periode, uden for alle regnskabsår eller efter dags dato.",
+        "Hvad du kan gøre: Åbn perioden i regnskabet, indstil invoices.closed_period, eller bogfør bilaget manuelt; "
+        "en dag, der ikke er kommet, ventes der på.",
         "Hvem: bogholderen",
         "Forsøges igen af sig selv: nej",
     ]

@@ -159,6 +159,8 @@ YEARS = (
     AccountingPeriod(date(2025, 1, 1), date(2025, 12, 31), closed=True),
     AccountingPeriod(date(2026, 1, 1), date(2026, 1, 31), barred=True),
     AccountingPeriod(date(2026, 2, 1), date(2026, 12, 31)),
+    AccountingPeriod(date(2027, 1, 1), date(2027, 1, 31), barred=True),
+    AccountingPeriod(date(2027, 2, 1), date(2027, 5, 31)),
 )
 
 
@@ -172,6 +174,7 @@ YEARS = (
         ("2024-06-01T00:00:00+02:00", "hold", "2024-06-01 lies in no accounting year: what was invoiced then is held"),
         ("2024-06-01T00:00:00+02:00", "first_open_day", "what was invoiced then is dated 2026-02-01"),
         ("2027-06-01T00:00:00+02:00", "first_open_day", "what was invoiced then is held"),
+        ("2027-01-15T00:00:00+01:00", "first_open_day", "what was invoiced then is held until 2027-02-01"),
     ],
 )
 def test_go_live_lies_in_an_open_accounting_year(go_live: str, closed_period: str, words: str | None) -> None:

@@ -48,3 +48,9 @@ def test_every_text_becomes_one_that_can_be_sent(value: str, limit: int, single_
     assert (text != value) == bool(cleaned)
     assert not {character for character in text if unicodedata.category(character) == "Cc"} - {"\n", "\t"}
     assert not (single_line and {"\n", "\t"} & set(text))
+
+
+@given(st.text(), st.booleans())
+def test_a_text_that_needs_one_look_comes_to_what_six_would_make_of_it(value: str, single_line: bool) -> None:
+    """A control character at the end makes every step run, and leaves nothing behind."""
+    assert clean_text(value, None, single_line)[0] == clean_text(f"{value}\x00", None, single_line)[0]

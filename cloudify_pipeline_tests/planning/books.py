@@ -72,6 +72,9 @@ def replaced_chart(
     return replace(CHART, vat_codes=both[0], sales_accounts=both[1])
 
 
+TODAY = date(2027, 1, 31)
+"""The last day of these books."""
+
 _SECRET = {"env": "UNSET"}
 
 
@@ -285,9 +288,10 @@ def plan(
     lines: CompiledMappings | None = None,
     as_kind: DocumentKind = "booked_invoice",
     also: frozenset[str] = frozenset(),
+    today: date = TODAY,
     corrects: tuple[Correction, Original] | None = None,
 ) -> PlannedDocument | Hold | Skip:
-    """Plan one record against these books, which have the currencies `also` too."""
+    """Plan one record against these books, which have the currencies `also` too, on the day `today`."""
     return plan_document(
         what,
         due=replace(DUE, kind=as_kind),
@@ -295,6 +299,7 @@ def plan(
         documents=documents or document_mappings(),
         lines=lines or line_mappings(),
         chart=replace(CHART, currencies=CHART.currencies | also),
+        today=today,
         customer=customer,
         products={"prod_A": PLANNED_PRODUCT} if products is None else products,
         numbered=NUMBERED,

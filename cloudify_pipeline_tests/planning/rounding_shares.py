@@ -9,6 +9,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import date
 from decimal import Decimal
 from typing import Any, Literal
 
@@ -135,8 +136,8 @@ class Judged:
             "cus_1", "use", 101, "Frøstrup ApS", "DKK", group=1, payment_terms=1, vat_zone=zone, layout=19, fields={}
         )
         return plan_document(
-            record, due=decision, settings=settings, documents=_MAPPINGS[0], lines=_MAPPINGS[1], chart=CHART, customer=customer,
-            products=_GOODS, numbered=_NUMBERED, vat_rounding=in_force(settings.invoices.rounding.vat),
+            record, due=decision, settings=settings, documents=_MAPPINGS[0], lines=_MAPPINGS[1], chart=CHART, today=date.max,
+            customer=customer, products=_GOODS, numbered=_NUMBERED, vat_rounding=in_force(settings.invoices.rounding.vat),
         )  # fmt: skip
 
     def judge(self, made: Made, discounts: str) -> None:

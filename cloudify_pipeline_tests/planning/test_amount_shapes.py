@@ -52,6 +52,37 @@ SHAPES: list[tuple[str, list[dict[str, Any]], dict[str, Any], list[str], list[st
         "381.60",
     ),
     (
+        "several on one line",
+        [taxed(29900, ("di_line", 2990), ("di_10kr", 1000), own=("di_line", "di_10kr"))],
+        {},
+        ["259.10"],
+        ["259.10"],
+        "323.88",
+    ),
+    (
+        "with the tax inside",
+        [
+            line(
+                12500,
+                unit=12500,
+                discount_amounts=[{"amount": 1250, "discount": "di_10"}],
+                taxes=[tax(2250, 9000, rate="txr_25i", inclusive=True)],
+            )
+        ],
+        {},
+        ["90.00"],
+        ["100.00", "-10.00"],
+        "112.50",
+    ),
+    (
+        "100 % of the lines, and shipping is left",
+        [taxed(10000, ("di_free", 10000)), taxed(2500, ("di_free", 2500))],
+        {"shipping_cost": {"amount_subtotal": 4900, "amount_tax": 1225, "amount_total": 6125, "taxes": [tax(1225, 4900)]}},
+        ["0", "0", "49.00"],
+        ["100.00", "25.00", "49.00", "-125.00"],
+        "61.25",
+    ),
+    (
         "all of one line",
         [taxed(29900, ("di_free", 29900)), taxed(10000)],
         {},
@@ -114,6 +145,30 @@ SHAPES: list[tuple[str, list[dict[str, Any]], dict[str, Any], list[str], list[st
         ["100.00"],
         ["100.00"],
         "125.00",
+    ),
+    (
+        "a credit balance that pays it all",
+        [taxed(10000)],
+        {"starting_balance": -20000, "ending_balance": -7500, "amount_due": 0},
+        ["100.00"],
+        ["100.00"],
+        "125.00",
+    ),
+    (
+        "shipping of goods at two rates",
+        [untaxed(45000), taxed(10000)],
+        {"shipping_cost": {"amount_subtotal": 4900, "amount_tax": 1225, "amount_total": 6125, "taxes": [tax(1225, 4900)]}},
+        ["450.00", "100.00", "49.00"],
+        ["450.00", "100.00", "49.00"],
+        "636.25",
+    ),
+    (
+        "below zero at two rates",
+        [taxed(-45000, description="Unused time"), untaxed(-10000), taxed(10000)],
+        {"amount_due": 0, "ending_balance": -53750},
+        ["-450.00", "-100.00", "100.00"],
+        ["-450.00", "-100.00", "100.00"],
+        "-537.50",
     ),
     (
         "below zero",

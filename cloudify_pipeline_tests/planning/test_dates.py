@@ -3,6 +3,7 @@
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -12,7 +13,7 @@ from cloudify_pipeline.accounting.chart import AccountingPeriod
 from cloudify_pipeline.errors import Problem
 from cloudify_pipeline.planning.dates import DocumentDate, closed_because, first_open_day, open_date
 from cloudify_pipeline.planning.plans import Hold, PlannedDocument, revision
-from cloudify_pipeline_tests.planning.books import CHART, charge, line, plan, record, settings, tax
+from cloudify_pipeline_tests.planning.books import CHART, DK_ADDRESS, charge, line, plan, record, settings, tax
 
 SALE = line(10000, unit=10000, taxes=[tax(2500, 10000)])
 MOVE = {"closed_period": "first_open_day"}
@@ -103,7 +104,7 @@ def test_never_a_closed_day_and_always_the_first_open_one(own: date, periods: tu
     # Day by day, by the chart's own word: slower, and with nothing to get wrong.
     horizon = [own + timedelta(days=n) for n in range(1100)]
     first = next((one for one in horizon if chart.open_on(one)), None)
-    dated = open_date(own, settings(invoices=MOVE), chart, "rule", {})
+    dated = open_date(own, settings(invoices=MOVE), chart, date.max, rule="rule", inputs={})
     if first is None:
         assert isinstance(dated, Problem)
         assert dated.code == "E-PERIOD"
@@ -111,7 +112,7 @@ def test_never_a_closed_day_and_always_the_first_open_one(own: date, periods: tu
         assert isinstance(dated, DocumentDate)
         assert dated.day == first
         assert chart.open_on(dated.day)
-    held = open_date(own, settings(), chart, "rule", {})
+    held = open_date(own, settings(), chart, date.max, rule="rule", inputs={})
     assert isinstance(held, DocumentDate) is chart.open_on(own)
     if isinstance(held, DocumentDate):
         assert (held.day, held.words) == (own, ())
@@ -138,7 +139,7 @@ def test_a_moved_document_says_its_own_date_and_is_stripes_total() -> None:
     done = moved()
     document = done.document
     assert document.date == date(2026, 11, 1)
-    assert [one.description for one in document.lines] == ["Pro plan", "Original date 2026-10-15"]
+    assert [one.description for one in document.lines] == ["Pro plan", "Oprindelig dato 2026-10-15"]
     assert (document.lines[1].product, document.lines[1].net) == (None, Decimal(0))
     assert document.predicted.gross == document.stripe_total
     why = next(one for one in done.evidence if one.decision == "date")
@@ -163,12 +164,60 @@ def test_midnight_is_copenhagens() -> None:
 
 
 def test_with_no_open_day_later_it_is_held_whatever_the_setting() -> None:
-    held = plan(record([SALE], effective_at=at("2027-05-01T12:00:00")), settings(invoices=MOVE))
+    effective = at("2027-05-01T12:00:00")
+    held = plan(record([SALE], effective_at=effective), settings(invoices=MOVE), today=date(2027, 5, 2))
     assert isinstance(held, Hold)
     assert (held.problem.code, held.problem.message) == (
         "E-PERIOD",
         "2027-05-01 lies in no accounting year, and no later day is open",
     )
+
+
+@pytest.mark.parametrize(
+    ("own", "made", "today", "ends"),
+    [
+        # Everything up to the end of October is shut: the first open day is tomorrow, today, and past.
+        ("2026-10-15", "2026-10-15", "2026-10-31", "and the first open day after it, 2026-11-01, has not come yet"),
+        ("2026-10-15", "2026-10-15", "2026-11-01", "2026-11-01"),
+        ("2026-10-15", "2026-10-15", "2026-12-24", "2026-11-01"),
+        # Stripe lets an invoice take effect later than it is made.
+        ("2026-11-11", "2026-11-10", "2026-11-10", "2026-11-11 has not come yet: today is 2026-11-10"),
+        ("2026-11-11", "2026-11-10", "2026-11-11", "2026-11-11"),
+        # By Stripe's test clock it is later than here.
+        ("2026-12-24", "2026-12-24", "2026-11-10", "2026-12-24"),
+        ("2026-12-25", "2026-12-24", "2026-11-10", "2026-12-25 has not come yet: today is 2026-12-24"),
+    ],
+)
+def test_nothing_is_dated_after_today(own: str, made: str, today: str, ends: str) -> None:
+    second = at(f"{made}T12:00:00")
+    moments: dict[str, Any] = {"created": second, "status_transitions": {"finalized_at": second, "paid_at": second}}
+    sale = record([SALE], effective_at=at(f"{own}T12:00:00"), **moments)
+    done = plan(sale, settings(invoices=MOVE), today=day(today))
+    if isinstance(done, PlannedDocument):
+        assert done.document.date.isoformat() == ends
+    else:
+        assert isinstance(done, Hold)
+        assert (done.problem.code, done.problem.message.endswith(ends)) == ("E-PERIOD", True), done.problem
+
+
+@pytest.mark.parametrize(
+    ("country", "locales", "words"),
+    [
+        ("DK", [], "Oprindelig dato 2026-10-15"),
+        ("US", [], "Original date 2026-10-15"),
+        # Who chose a language in Stripe gets it; one that there are no words in gives way to the country's, then to English.
+        ("DK", ["en-GB"], "Original date 2026-10-15"),
+        ("US", ["da"], "Oprindelig dato 2026-10-15"),
+        ("US", ["ja", "de_AT"], "Ursprüngliches Datum 2026-10-15"),
+        ("JP", ["ja"], "Original date 2026-10-15"),
+    ],
+)
+def test_the_original_date_is_in_the_buyers_language(country: str, locales: list[str], words: str) -> None:
+    sale = line(10000, unit=10000, taxes=[tax(2500, 10000)] if country == "DK" else [])
+    made = record([sale], effective_at=at("2026-10-15T12:00:00"), customer_address={**DK_ADDRESS, "country": country})
+    done = plan(replace(made, customer={**(made.customer or {}), "preferred_locales": locales}), settings(invoices=MOVE))
+    assert isinstance(done, PlannedDocument), done
+    assert done.document.lines[-1].description == words
 
 
 def test_the_due_date_stays_stripes() -> None:
@@ -189,4 +238,4 @@ def test_a_payment_is_moved_too() -> None:
     done = plan(charge(created=at("2026-10-15T12:00:00")), settings(invoices=MOVE, products={"no_product": "NONE"}), products={})
     assert isinstance(done, PlannedDocument)
     assert done.document.date == date(2026, 11, 1)
-    assert done.document.lines[-1].description == "Original date 2026-10-15"
+    assert done.document.lines[-1].description == "Oprindelig dato 2026-10-15"

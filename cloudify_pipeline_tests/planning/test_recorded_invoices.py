@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from datetime import date
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -66,7 +67,7 @@ def plan(record: InvoiceRecord, **more: Any) -> PlannedDocument | Hold | Skip:
         customer=books.PLANNED_CUSTOMER,
         products={key: books.replace_product(key) for key in record.products},
         numbered=books.NUMBERED,
-        **{"chart": books.CHART, **more},
+        **{"chart": books.CHART, "today": date.max, **more},
     )
 
 

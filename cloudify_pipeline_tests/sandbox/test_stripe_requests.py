@@ -60,7 +60,7 @@ async def test_a_restricted_key_without_the_right_is_403_and_told_its_name(accou
         ("DELETE", "/v1/customers/cus_1", 403, "rak_customer_write"),
         ("POST", "/v1/invoices/in_1/finalize", 403, "rak_invoice_write"),
         ("POST", "/v1/refunds", 403, "rak_charge_write"),
-        ("GET", "/v1/balance_transactions", 403, "rak_balance_transaction_read"),
+        ("POST", "/v1/balance_transactions", 403, "rak_balance_write"),
         ("GET", "/v1/bicycles", 404, "Unrecognized request URL (GET: /v1/bicycles)."),
     ],
 )

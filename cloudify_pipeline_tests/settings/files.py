@@ -35,6 +35,7 @@ CATALOGUES = Catalogues(
             "ledger document",
             [
                 Field("notes.heading", "text", max_length=250),
+                Field("exchangeRate", "decimal"),
                 Field("references.other", "text", reserved="it holds the durable key"),
                 Field("lines.description", "text", max_length=2500),
             ],

@@ -120,6 +120,14 @@ REFUSED: list[tuple[str, dict[str, Any], str, str]] = [
         "another key",
     ),
     (
+        "rate_comes_from_one_source",
+        changed(
+            invoices={"exchange_rate": "stripe", "fields": {"exchangeRate": {"from": "metadata.rate", "transform": ["number"]}}}
+        ),
+        "invoices.fields.exchangeRate",
+        "invoices.exchange_rate: ledger with this mapping, or stripe without it",
+    ),
+    (
         "number_field_exists",
         changed(customers__number={"source": "stripe", "store_in": None, "stripe_field": "metdata.no"}),
         "customers.number.stripe_field",

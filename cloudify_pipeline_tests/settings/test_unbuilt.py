@@ -12,7 +12,6 @@ WRITTEN: list[tuple[str, dict[str, Any], str]] = [
     ("ledger", changed(ledger="business_central"), "ledger: business_central: not built yet"),
     ("business_central", changed(business_central=BUSINESS_CENTRAL), "business_central.tenant_id"),
     ("journal", changed(journal={"enabled": False}), "journal.enabled: not built yet"),
-    ("invoices.exchange_rate", changed(invoices={"exchange_rate": "stripe"}), "invoices.exchange_rate: stripe: not built yet"),
     ("invoices.send_by", changed(invoices={"send_by": "ean"}), "invoices.send_by: ean: not built yet"),
 ]
 

@@ -66,3 +66,25 @@ def test_the_object_is_staged_again_and_its_source_stays(tmp_path: Path) -> None
 
 def _raw(body: dict[str, object]) -> RawObject:
     return RawObject("in_1", 1, json.dumps(body).encode())
+
+
+def settled(transaction: object, metadata: dict[str, str] | None = None) -> str:
+    body = {
+        "id": "ch_1",
+        "object": "charge",
+        "balance_transaction": transaction,
+        "description": 'has "balance_transaction":{ in it',
+        "metadata": metadata or {},
+        "receipt_url": "https://pay.stripe.com/receipts/x",
+    }
+    return content_hash("charge", compact(json.dumps(body, indent=2).encode()))
+
+
+@pytest.mark.parametrize("metadata", [{}, STATE])
+def test_how_a_payment_was_settled_is_staged_and_is_no_change_of_its_source(metadata: dict[str, str]) -> None:
+    pending = {"id": "txn_1", "status": "pending", "exchange_rate": 7.4604, "fee_details": [{"amount": 3}]}
+    named, asked, paid_out = (settled(one, metadata) for one in ("txn_1", pending, {**pending, "status": "available"}))
+    assert len({named, asked, paid_out}) == 3
+    assert source_hash(named) == source_hash(asked) == source_hash(paid_out)
+    assert source_hash(settled(None, metadata)) != source_hash(named)
+    assert source_hash(settled({**pending, "id": "txn_2"}, metadata)) != source_hash(named)

@@ -6,7 +6,7 @@ from typing import Literal
 
 import pytest
 
-from cloudify_pipeline.sandbox.economic.demo_agreement import ROUNDING_PRODUCT
+from cloudify_pipeline.sandbox.economic.demo_agreement import DISCOUNT_PRODUCT, ROUNDING_PRODUCT
 from cloudify_pipeline.sandbox.stripe.invoices import Line
 from cloudify_pipeline_tests.whole_runs.conftest import Company
 
@@ -49,6 +49,20 @@ def test_an_invoice_below_zero_is_booked_as_a_credit_note(company: Company) -> N
     company.sync()
     assert gross(company, invoice) == Decimal("-437.50")
     assert company.sync().writes == [], "it is posted once"
+
+
+@pytest.mark.parametrize("discounts", ["line", "product_line"])
+def test_more_lines_than_stripe_lists_at_once_with_a_discount_on_all(company: Company, discounts: str) -> None:
+    """130 lines of 4.00 to 520.00 less a tenth: 34,060.00 − 3,406.00, and a quarter of that in VAT."""
+    coupon = company.sandbox.stripe.add_coupon("Ti procent", at=company.now - timedelta(days=2), percent=10)
+    company.configure(products={"discount_product": DISCOUNT_PRODUCT}, invoices={"discounts": discounts})
+    lines = [Line(product=product(company), unit_amount=Decimal(400 * n), description=f"Del {n}") for n in range(1, 131)]
+    invoice = company.pay(company.invoice(company.customer(), lines=lines, discounts=[coupon]))
+    run = company.sync()
+    assert run.codes() == {}
+    assert gross(company, invoice) == Decimal("38317.50")
+    (document,) = company.sandbox.economic.booked()
+    assert len(document["lines"]) == 130 + (discounts == "product_line")
 
 
 def test_a_credit_balance_pays_and_lowers_nothing(company: Company) -> None:

@@ -1,7 +1,7 @@
 """Closed and barred periods, in a whole run: no request with a date in one of them is ever sent."""
 
 import asyncio
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -28,11 +28,14 @@ def test_what_is_dated_in_a_shut_month_is_held_and_not_sent(company: Company, st
 def test_or_moved_to_the_first_open_day_with_its_own_date_in_the_text(company: Company, state: dict[str, bool]) -> None:
     company.sandbox.economic.set_period("2026-11-01", **state)
     company.configure(invoices={"closed_period": "first_open_day"})
-    company.pay(company.invoice(company.customer()))
+    invoice = company.pay(company.invoice(company.customer()))
+    run = company.sync()
+    assert (run.codes(), run.writes) == ({invoice: "E-PERIOD"}, []), "December has not come yet"
+    company.now = datetime(2026, 12, 1, 7, tzinfo=UTC)
     assert company.sync().counts() == {"booked": 1}
     (document,) = company.sandbox.economic.booked()
     assert document["date"] == "2026-12-01"
-    assert document["lines"][-1]["description"] == "Original date 2026-11-01"
+    assert document["lines"][-1]["description"] == "Oprindelig dato 2026-11-01"
     assert str(document["grossAmount"]) == "125.00"
 
 
@@ -85,4 +88,5 @@ def test_a_hand_made_document_is_found_by_the_original_date_as_well(company: Com
     ledger.set_period("2026-11-01", closed=True)
     company.now += timedelta(days=2)
     invoice = company.pay(company.invoice(buyer))
+    company.now = datetime(2026, 12, 2, 7, tzinfo=UTC)
     assert company.sync().codes()[invoice] == "E-DUP-HUMAN"

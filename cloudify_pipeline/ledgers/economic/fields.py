@@ -196,6 +196,7 @@ DECIDED: Mapping[str, Mapping[str, str]] = {
         "date": "date",
         "dueDate": "due_date",
         "currency": "currency",
+        "exchangeRate": "exchange_rate",
         "layout.layoutNumber": "layout",
         "paymentTerms.paymentTermsNumber": "payment_terms",
         "customer.customerNumber": "customer",

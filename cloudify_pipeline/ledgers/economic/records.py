@@ -75,6 +75,7 @@ def document_record(kind: StoredKind, raw: Mapping[str, Any]) -> LedgerDocument:
         # A booked invoice's orderNumber was seen to be the number its draft had (§6.6).
         draft_number=raw.get("orderNumber") if kind == "booked_invoice" else None,
         vat_zone=at(raw, "recipient.vatZone.vatZoneNumber"),
+        exchange_rate=_amount(raw, "exchangeRate") if raw.get("exchangeRate") else None,
         base=_in_base_currency(raw),
     )
 

@@ -53,13 +53,13 @@ _RESOURCES = (
     _Resource("credit_notes", "credit_note", "credit_note"),
     _Resource("refunds", "refund", "charge"),
     _Resource("charges", "charge", "charge", writable=True),
+    _Resource("balance_transactions", "balance_transaction", "balance"),
     _Resource("payment_intents", "payment_intent", "payment_intent"),
     _Resource("events", "event", "event"),
 )
 # Endpoints that Stripe has and this server does not serve to anybody.
 _CLOSED = (
     "balance",
-    "balance_transactions",
     "disputes",
     "invoiceitems",
     "payouts",
@@ -144,12 +144,15 @@ class _Server:
         if resource.kind == "event":
             extra = [("created >= ?", [second(self._clock()) - _EVENT_HORIZON])]
         rows, more = listing.page(self._store, resource.kind, given, extra)
-        return self._expanded(render.as_list([render.shown(row) for row in rows], f"/v1/{resource.path}", has_more=more), given)
+        listed = render.as_list([render.shown(row) for row in rows], f"/v1/{resource.path}", has_more=more)
+        self._demand_expansions(request, given)
+        return self._expanded(listed, given)
 
     async def one(self, resource: _Resource, request: Request) -> Json:
         """One object by its id."""
         given = params.parse(request.url.query)
         obj = self._existing(resource.kind, request.path_params["id"])
+        self._demand_expansions(request, given)
         return self._expanded(render.shown(obj), given, "expand")
 
     async def lines(self, resource: _Resource, request: Request) -> Json:
@@ -210,6 +213,11 @@ class _Server:
         key = self._key(request)
         if key == self._store.restricted_key and right not in self._store.rights:
             raise errors.forbidden(key, right, objects.ACCOUNT)
+
+    def _demand_expansions(self, request: Request, given: Mapping[str, Any]) -> None:
+        """What is expanded is read, and the key needs its right for that too."""
+        if any("balance_transaction" in path for path in params.as_list(given.get("expand", {}), "expand")):
+            self._demand(request, "rak_balance_read")
 
     async def _answer(self, request: Request, work: Callable[[], Awaitable[Json]], endpoint: str) -> Response:
         request.state.id = f"req_{hashlib.sha256(str(self._store.count('requests')).encode()).hexdigest()[:14]}"

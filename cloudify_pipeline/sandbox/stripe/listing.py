@@ -98,6 +98,12 @@ FILTERS: dict[str, dict[str, Filter]] = {
         "payment_intent": _column("intent"),
         "transfer_group": _field("transfer_group"),
     },
+    "balance_transaction": {
+        **_CREATED,
+        "currency": _field("currency"),
+        "source": _column("parent"),
+        "type": _field("type"),
+    },
     "payment_intent": {**_CREATED, "customer": _column("customer")},
     "event": {**_CREATED, "type": _type, "types": _any_of("parent", 20)},
     "tax_id": {},

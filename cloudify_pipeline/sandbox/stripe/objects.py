@@ -10,7 +10,7 @@ ACCOUNT = "acct_1NordlysSandbox00"
 
 
 def number(value: Decimal) -> int | float:
-    """A percentage as a JSON number. Percentages only: amounts are whole minor units."""
+    """A percentage or a rate as a JSON number. Amounts are whole minor units."""
     return int(value) if value == value.to_integral_value() else float(value)
 
 

@@ -11,6 +11,7 @@ _EMBEDDED_LINES = 10
 _DEEPEST = 4
 # Fields that hold an id and can be expanded, and the kind of object behind them.
 _REFERENCES = {
+    "balance_transaction": "balance_transaction",
     "charge": "charge",
     "coupon": "coupon",
     "customer": "customer",

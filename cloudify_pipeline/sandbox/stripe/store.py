@@ -8,9 +8,9 @@ from typing import Any
 
 from cloudify_pipeline.sandbox.stripe import amounts, invoices, objects, payments
 from cloudify_pipeline.sandbox.stripe.catalogue import second
-from cloudify_pipeline.sandbox.stripe.correcting import Correcting
 from cloudify_pipeline.sandbox.stripe.invoices import Line
 from cloudify_pipeline.sandbox.stripe.objects import Json
+from cloudify_pipeline.sandbox.stripe.settlement import Settling
 
 SECRET_KEY = "sk_test_51NordlysSandboxSecretKey0001"
 RESTRICTED_KEY = "rk_test_51NordlysSandboxRestrictedKey0001"
@@ -18,6 +18,7 @@ ALL_RIGHTS = frozenset(
     f"rak_{name}"
     for name in (
         "accounts_kyc_basic_read",
+        "balance_read",
         "charge_read",
         "charge_write",
         "coupon_read",
@@ -36,7 +37,7 @@ ALL_RIGHTS = frozenset(
 """What a restricted key can be given here: all that is needed to read invoices and to write their metadata."""
 
 
-class StripeStore(Correcting):
+class StripeStore(Settling):
     """The state of the account; every step emits its events. Ids in, ids out; instants are aware datetimes.
 
     `secret_key` may do all that the server knows, `restricted_key` what `rights` holds.
@@ -175,33 +176,41 @@ class StripeStore(Correcting):
         with self.transaction():
             self.emit("invoice.sent", self._in_state(id_, "open", "paid", "uncollectible"), at)
 
-    def pay(self, id_: str, *, at: datetime, out_of_band: bool = False) -> None:
-        """Open or uncollectible → paid: with a PaymentIntent and a charge, or outside Stripe without either."""
+    def pay(self, id_: str, *, at: datetime, out_of_band: bool = False, parts: Sequence[int] = (), settled: bool = True) -> None:
+        """Open or uncollectible → paid: with a PaymentIntent and a charge, or outside Stripe without either.
+
+        `parts`: what each of several payments takes of it, all but the rest; `settled` False: the balance transaction follows.
+        """
         with self.transaction():
             invoice = self._in_state(id_, "open", "uncollectible")
-            amount, currency = invoice["amount_due"], invoice["currency"]
-            if out_of_band:
-                payment = {"payment_record": self.new_id("pr"), "type": "payment_record"}
-                invoice["amount_paid_off_stripe"] = amount
-            else:
-                intent, charge = self.new_id("pi"), self.new_id("ch")
-                customer = self.find("customer", invoice["customer"])
-                buyer = customer[0] if customer else None
-                self.save(
-                    payments.payment_intent(
-                        intent, second(at), amount=amount, currency=currency, customer=invoice["customer"], charge=charge
-                    )
-                )
-                paid = payments.charge(charge, second(at), amount=amount, currency=currency, customer=buyer, intent=intent)
-                self.save(paid)
-                self.emit("charge.succeeded", paid, at)
-                payment = {"payment_intent": intent, "type": "payment_intent"}
-            settled = payments.invoice_payment(
-                self.new_id("inpay"), second(at), invoice=id_, amount=amount, currency=currency, payment=payment
-            )
-            self.save(settled)
-            self.emit("invoice_payment.paid", settled, at)
+            for amount in (*parts, invoice["amount_due"] - sum(parts)):
+                self._pay_part(invoice, amount, at, out_of_band=out_of_band, settled=settled)
             self._settle(invoice, at)
+
+    def _pay_part(self, invoice: Json, amount: int, at: datetime, *, out_of_band: bool, settled: bool) -> None:
+        currency = invoice["currency"]
+        if out_of_band:
+            payment = {"payment_record": self.new_id("pr"), "type": "payment_record"}
+            invoice["amount_paid_off_stripe"] += amount
+        else:
+            intent, charge = self.new_id("pi"), self.new_id("ch")
+            customer = self.find("customer", invoice["customer"])
+            buyer = customer[0] if customer else None
+            self.save(
+                payments.payment_intent(
+                    intent, second(at), amount=amount, currency=currency, customer=invoice["customer"], charge=charge
+                )
+            )
+            paid = payments.charge(charge, second(at), amount=amount, currency=currency, customer=buyer, intent=intent)
+            paid = self._settled(paid) if settled else {**paid, "balance_transaction": None}
+            self.save(paid)
+            self.emit("charge.succeeded", paid, at)
+            payment = {"payment_intent": intent, "type": "payment_intent"}
+        done = payments.invoice_payment(
+            self.new_id("inpay"), second(at), invoice=invoice["id"], amount=amount, currency=currency, payment=payment
+        )
+        self.save(done)
+        self.emit("invoice_payment.paid", done, at)
 
     def _settle(self, invoice: Json, at: datetime) -> None:
         invoice.update(status="paid", attempted=True, amount_paid=invoice["amount_due"], amount_remaining=0)
@@ -270,6 +279,8 @@ class StripeStore(Correcting):
             payment = payments.payment_intent(intent, second(at), amount=amount, currency=currency, customer=customer, charge=id_)
             if charge["status"] != "succeeded":
                 payment.update(status="requires_payment_method", amount_received=0)
+            elif charge["captured"]:
+                charge = self._settled(charge)
             self.save(payment)
             self.save(charge)
             self.emit(f"charge.{charge['status']}", charge, at)

@@ -145,6 +145,21 @@ async def test_a_sent_draft_comes_back_with_number_and_totals() -> None:
     assert (stands.totals.net, stands.totals.vat, stands.totals.gross) == (79, Decimal("19.75"), Decimal("98.75"))
 
 
+@pytest.mark.parametrize(("kept", "dropped"), [(746.04, ()), (746.05, ("exchangeRate",)), (None, ("exchangeRate",))])
+async def test_a_rate_of_exchange_is_read_back(kept: float | None, dropped: tuple[str, ...]) -> None:
+    fake = agreement()
+    fake.writes["/invoices/drafts"] = lambda request: reply(
+        stored_draft({**json.loads(request.content), "exchangeRate": kept}), 201
+    )
+    ledger = fake.ledger()
+    await ledger.chart()
+    write = ledger.create_document(document(fields={"exchangeRate": Decimal("746.04")}), 7, {"prod_1": "PRO-M"})
+    answer = await ledger.send(write, "key-1")
+    assert answer.dropped == dropped
+    assert answer.document is not None
+    assert answer.document.exchange_rate == (None if kept is None else Decimal(str(kept)))
+
+
 async def test_what_the_ledger_dropped_is_named() -> None:
     recipient = {"name": "Cafe\u0301\rA", "vatZone": {"vatZoneNumber": 2, "self": "https://x"}}
     lines = [
