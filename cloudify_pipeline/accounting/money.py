@@ -51,7 +51,9 @@ def to_minor(amount: Decimal, currency: str) -> int:
 
 def round_half_up(amount: Decimal, places: int = 2) -> Decimal:
     """Commercial rounding, the one bookkeeping uses: 0.125 → 0.13, -0.125 → -0.13."""
-    return amount.quantize(Decimal(1).scaleb(-places), rounding=ROUND_HALF_UP)
+    rounded = amount.quantize(Decimal(1).scaleb(-places), rounding=ROUND_HALF_UP)
+    # No VAT on a negative amount would be -0.00.
+    return rounded.copy_abs() if rounded.is_zero() else rounded
 
 
 def format_money(amount: Decimal, currency: str) -> str:

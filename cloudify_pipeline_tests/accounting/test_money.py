@@ -52,6 +52,8 @@ def test_money_is_never_rounded_silently() -> None:
         to_minor(Decimal("0.5"), "JPY")
 
 
-@pytest.mark.parametrize(("amount", "rounded"), [("0.125", "0.13"), ("-0.125", "-0.13"), ("0.1249", "0.12"), ("2.5", "2.50")])
+@pytest.mark.parametrize(
+    ("amount", "rounded"), [("0.125", "0.13"), ("-0.125", "-0.13"), ("0.1249", "0.12"), ("2.5", "2.50"), ("-0.001", "0.00")]
+)
 def test_halves_go_away_from_zero(amount: str, rounded: str) -> None:
     assert str(round_half_up(Decimal(amount))) == rounded
