@@ -9,7 +9,7 @@ import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import Connection, Engine, select
 
@@ -79,8 +79,8 @@ def _acquire(engine: Engine, connection: str, now: datetime) -> Lease:
             if row is None:
                 db.execute(leases.insert().values(connection=connection, token=0, holder=holder, expires_at=None))
                 continue
-            until = row["expires_at"]
-            if until is not None and until.replace(tzinfo=now.tzinfo) > now and not _gone(row["holder"]):
+            until = None if row["expires_at"] is None else in_utc(row["expires_at"])
+            if until is not None and until > now and not _gone(row["holder"]):
                 raise RunStopped(
                     f"another run of {connection} is at work ({row['holder']}, until {until:%H:%M:%S} UTC at the latest)",
                     code="E-LEASE",
@@ -94,6 +94,11 @@ def _acquire(engine: Engine, connection: str, now: datetime) -> Lease:
             if taken.rowcount == 1:
                 return Lease(connection, row["token"] + 1)
     raise RunStopped(f"another run of {connection} was faster", code="E-LEASE")
+
+
+def in_utc(at: datetime) -> datetime:
+    """`at` as the database gives it: SQLite without a zone, in UTC; PostgreSQL in the zone that its server is set to."""
+    return at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
 
 
 def _gone(holder: str) -> bool:
