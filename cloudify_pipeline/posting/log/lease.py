@@ -14,6 +14,7 @@ from datetime import UTC, datetime, timedelta
 from sqlalchemy import Connection, Engine, select
 
 from cloudify_pipeline.errors import RunStopped
+from cloudify_pipeline.posting.log.inserting import insert
 from cloudify_pipeline.posting.log.schema import leases
 
 TERM = timedelta(minutes=5)
@@ -77,7 +78,9 @@ def _acquire(engine: Engine, connection: str, now: datetime) -> Lease:
         with engine.begin() as db:
             row = db.execute(select(leases).where(leases.c.connection == connection)).mappings().first()
             if row is None:
-                db.execute(leases.insert().values(connection=connection, token=0, holder=holder, expires_at=None))
+                # Two may come first at once: one row for both, and the token below decides.
+                first = insert(db.dialect.name, leases).values(connection=connection, token=0, holder=holder, expires_at=None)
+                db.execute(first.on_conflict_do_nothing())
                 continue
             until = None if row["expires_at"] is None else in_utc(row["expires_at"])
             if until is not None and until > now and not _gone(row["holder"]):
