@@ -73,7 +73,7 @@ def look(
                 continue
             closing.callback(one.log.close)
             opened.append(one)
-        asyncio.run(_all(opened, looked, types, decide, lambda one: marks.get(one.name) or start(one.clock()), pages))
+        asyncio.run(_all(opened, looked, types, decide, lambda one: marks.get(one.name) or start(one.clock()), pages=pages))
         _alert(opened, looked)
     return looked
 
@@ -84,6 +84,7 @@ async def _all(
     types: Types,
     decide: Decide,
     mark_of: Callable[[OpenConnection], Mark | None],
+    *,
     pages: int,
 ) -> None:
     async def one(connection: OpenConnection) -> None:

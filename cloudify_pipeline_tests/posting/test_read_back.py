@@ -21,6 +21,8 @@ from cloudify_pipeline.posting.protocol import Executor
 from cloudify_pipeline_tests.posting.conftest import Clock, customer, invoice, product
 from cloudify_pipeline_tests.posting.fake_ledger import FakeLedger, Fault, refused
 
+ONCE = Portion(tries=1)
+
 
 class Telling(FakeLedger):
     """A ledger that tells more of its documents, and forgets `forgotten` when it books."""
@@ -38,7 +40,7 @@ class Telling(FakeLedger):
         return replace(answer, document=document)
 
 
-def run(ledger: FakeLedger, log: PostingLog, portion: Portion = Portion(), plan: PlannedDocument | None = None) -> Ending:
+def run(ledger: FakeLedger, log: PostingLog, portion: Portion = ONCE, plan: PlannedDocument | None = None) -> Ending:
     async def post() -> Ending:
         clock = Clock()
         with held(log.engine, "nordlys", now=clock()) as lease:
@@ -89,12 +91,11 @@ def test_a_booking_that_kept_all_that_was_written_is_booked(log: PostingLog, for
 @pytest.mark.parametrize("operation", ["create_document", "book_document"])
 def test_what_was_in_quarantine_and_then_taken_is_not_held_again(log: PostingLog, operation: str) -> None:
     ledger = FakeLedger()
-    ledger.faults = [Fault(operation, "before", refused)]  # type: ignore[arg-type]
-    once = Portion(tries=1)
-    assert run(ledger, log, once).state == "failed"
-    quarantined = run(ledger, log, once)
+    ledger.faults = [Fault(operation, "before", refused)]
+    assert run(ledger, log).state == "failed"
+    quarantined = run(ledger, log)
     assert quarantined.problem is not None
     assert quarantined.problem.code == "E-QUARANTINE"
-    assert run(ledger, log, replace(once, again=True)).state == "booked", "a person asked for one more try"
-    after = run(ledger, log, once)
+    assert run(ledger, log, replace(ONCE, again=True)).state == "booked", "a person asked for one more try"
+    after = run(ledger, log)
     assert (after.state, after.problem) == ("booked", None)
