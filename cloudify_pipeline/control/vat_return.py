@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
 from cloudify_pipeline.accounting.documents import Totals
-from cloudify_pipeline.accounting.eu_sales import Listed, eu_sales_list
+from cloudify_pipeline.accounting.eu_sales import Listed, eu_sales_list, whole
 from cloudify_pipeline.accounting.oss_threshold import ThresholdWatch
 from cloudify_pipeline.accounting.vat_return import Box, Part, Sale, Supplies, box_sums, parts, rate_sums
 from cloudify_pipeline.control.opened import OpenConnection, check_books
@@ -19,6 +19,7 @@ from cloudify_pipeline.control.vat_reconcile import Booked, CodeLine, Difference
 from cloudify_pipeline.control.vat_threshold import threshold_watch
 from cloudify_pipeline.ledgers.port import Ledger, LedgerDocument, SalesEntry
 from cloudify_pipeline.planning.plans import PlannedDocument
+from cloudify_pipeline.planning.totals import percent
 from cloudify_pipeline.planning.vat_return import sale_of
 from cloudify_pipeline.posting.log.store import Identity
 from cloudify_pipeline.posting.log.vat_sales import kept_sales, posted_elsewhere
@@ -64,6 +65,16 @@ class VatReturn:
     def documents(self) -> int:
         """How many documents the period has."""
         return len({one.sale.stripe_id for one in self.parts})
+
+    def whole(self, box: Box) -> int:
+        """The net of `box` in whole kroner. Rubrik B is the sum of the list's lines, so that both agree to the krone."""
+        if box == "b_goods":
+            return sum(one.whole_goods for one in self.listed)
+        if box == "b_services":
+            return sum(one.whole_services for one in self.listed)
+        if box == "b_untold":
+            return sum(whole(one.untold) for one in self.listed)
+        return whole(self.boxes[box].net)
 
     @property
     def agrees(self) -> bool:
@@ -226,12 +237,17 @@ def _undecided(found: Sequence[Part]) -> Iterator[Difference]:
     """What the boxes need and nobody said: a VAT number, goods or services, a box at all."""
     for one in found:
         about = f"invoice {one.sale.number} ({one.sale.name})"
-        if one.box in {"b_goods", "b_services", "b_untold"} and one.sale.vat_number is None:
-            yield Difference(
-                "no_vat_number", about, "in the zone of EU businesses without a VAT number: in no list", one.code, one.net
+        if one.box in {"b_goods", "b_services", "b_untold"} and one.sale.listed_number is None:
+            lacks = (
+                f"with the VAT number {one.sale.vat_number}, which is no other member state's"
+                if one.sale.vat_number
+                else "without a VAT number"
             )
+            yield Difference("no_vat_number", about, f"in the zone of EU businesses {lacks}: in no list", one.code, one.net)
         if one.box == "b_untold":
             yield Difference("untold", about, "goods or services?", one.code, one.net)
         if one.box == "unplaced":
             words = f"without VAT to {one.sale.place or 'no known country'}, in a zone that names no kind of buyer"
+            if one.rate:
+                words = f"at {percent(one.rate)} in a zone that names no kind of buyer: whose VAT is it?"
             yield Difference("unplaced", about, words, one.code, one.net)

@@ -71,6 +71,14 @@ def zone_problems(record: Record, decided: ZoneDecision, buyer: Buyer, vat: VatS
         yield from _shipping(taxes)
 
 
+def charged_by(record: Record) -> str | None:
+    """The country whose VAT Stripe charged; None where there was none, where no rate names one, and where there are several."""
+    if not isinstance(record, InvoiceRecord):
+        return None
+    found = {tax.country for tax in _taxes(record) if tax.charged and tax.country is not None}
+    return found.pop() if len(found) == 1 else None
+
+
 def _exemption(decided: ZoneDecision, kind: ZoneKind, buyer: Buyer, place: str | None) -> Iterator[Problem]:
     """2: a Danish buyer without VAT needs a reason of its own: Stripe's tax_exempt, metadata or an invoice rule."""
     if kind == "domestic_exempt" and place == HOME and buyer.exempt == "none" and not decided.rule.startswith("1:"):

@@ -9,9 +9,11 @@ import pytest
 import yaml
 
 from cloudify_pipeline.accounting.chart import SalesAccount, VatCode, VatZone
+from cloudify_pipeline.accounting.vat_return import Supplies, parts
 from cloudify_pipeline.planning.documents import plan_document
 from cloudify_pipeline.planning.plans import Evidence, Hold, PlannedDocument
 from cloudify_pipeline.planning.records import InvoiceRecord
+from cloudify_pipeline.planning.vat_return import sale_of
 from cloudify_pipeline_tests.planning.books import (
     ABROAD,
     CHART,
@@ -165,3 +167,16 @@ def test_the_table_is_long_enough_to_be_read_as_the_rule() -> None:
                  case.settings) for case in table}) == len(table)  # fmt: skip
     assert {f"row {row}" for row in (*range(1, 10), 11, 12)} <= {one.partition(" ")[2] for one in outcomes}
     assert {"E-VAT-ID", "E-VAT-ZONE", "E-VAT-RATE"} == {one.partition(" ")[2] for one in outcomes if one.startswith("held")}
+
+
+@pytest.mark.parametrize("case", cases(), ids=str)
+def test_danish_vat_alone_is_danish_vat_in_the_return(case: Case) -> None:
+    done = planned(case)
+    if isinstance(done, Hold):
+        return
+    sale = sale_of(done)
+    assert sale is not None
+    (part,) = parts(sale, Supplies(), "DKK")
+    percent, _, country = case.charged.partition(" ")
+    assert (part.box == "sales_vat") == (percent != "0" and country in {"", "DK"})
+    assert (part.box in {"oss", "foreign"}) == (percent != "0" and country not in {"", "DK"})
