@@ -2,11 +2,13 @@
 
 import csv
 import io
+import re
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from pathlib import Path
 
 from cloudify_pipeline.accounting.eu_sales import skat_file, whole
+from cloudify_pipeline.accounting.vat import plain_number
 from cloudify_pipeline.accounting.vat_return import BOXES
 from cloudify_pipeline.control.vat_return import VatReturn
 
@@ -30,7 +32,7 @@ def write_files(found: VatReturn, folder: Path) -> list[Path]:
     }
     upload = folder / f"{EU_SALES}-{name}.csv"
     if can_be_filed(found):
-        texts[upload.name] = skat_file(found.listed, found.seller, found.period.last)
+        texts[upload.name] = skat_file(found.listed, _cvr(found.seller), found.period.last)
     else:
         upload.unlink(missing_ok=True)
     for file, text in texts.items():
@@ -39,14 +41,20 @@ def write_files(found: VatReturn, folder: Path) -> list[Path]:
 
 
 def can_be_filed(found: VatReturn) -> bool:
-    """Whether there is a list, and nothing is open that could belong on it."""
-    return bool(found.seller and found.listed) and not any(one.kind in _OPEN for one in found.differences)
+    """Whether there is a list and a CVR number to file it with, and nothing is open that could belong on it."""
+    return bool(_cvr(found.seller) and found.listed) and not any(one.kind in _OPEN for one in found.differences)
+
+
+def _cvr(seller: str) -> str:
+    """The eight digits that the format asks for, out of what somebody wrote in the ledger; empty when there are none."""
+    digits = plain_number(seller).removeprefix("DK")
+    return digits if re.fullmatch(r"[0-9]{8}", digits) else ""
 
 
 def _boxes(found: VatReturn) -> str:
     rows: list[Sequence[object]] = []
     for box, sums in found.boxes.items():
-        rows.append((box, BOXES[box], "", sums.net, sums.vat, whole(sums.net)))
+        rows.append((box, BOXES[box], "", sums.net, sums.vat, found.whole(box)))
         if box == "sales_vat":
             rows += [(box, "", rate, one.net, one.vat, whole(one.net)) for (_, rate), one in found.sales_vat.items()]
     return _csv(("box", "what", "rate", f"net {found.base_currency}", f"vat {found.base_currency}", "net, whole"), rows)
