@@ -193,25 +193,34 @@ async def _elsewhere(opened: OpenConnection, ledger: Ledger, period: Period, boo
     """Documents that were posted with a date of the period and are not among its booked invoices."""
     dated = kept_sales(opened.log, opened.name, first=period.first, last=period.last)
     identities = opened.log.identities(opened.name, "document", list(dated))
+    identities = {one: identity for one, identity in identities.items() if one not in booked.ours}
+    drafts = [one for one, identity in identities.items() if identity.ledger_kind != "booked_invoice"]
+    by_hand = await _booked_by_hand(ledger, drafts)
     told = []
     waiting: dict[str, Decimal] = {}
     count = 0
-    for stripe_id, sale in dated.items():
-        identity = identities.get(stripe_id)
-        if stripe_id in booked.ours or identity is None:
-            continue
-        if identity.ledger_kind != "booked_invoice":
+    for stripe_id, identity in identities.items():
+        sale, document = dated[stripe_id], by_hand.get(stripe_id)
+        if document is None and identity.ledger_kind != "booked_invoice":
             count += 1
             waiting[sale.currency] = waiting.get(sale.currency, Decimal(0)) + sale.totals.net
             continue
-        document = await ledger.document("booked_invoice", identity.number)
-        about, net = f"invoice {identity.number} ({sale.name})", sale.base.net if sale.base else None
+        document = document or await ledger.document("booked_invoice", identity.number)
+        number = identity.number if document is None else document.number
+        about, net = f"invoice {number} ({sale.name})", sale.base.net if sale.base else None
         if document is None:
             told.append(Difference("missing", about, "was posted, and is no longer in the ledger", None, net, None))
         else:
             words = f"was posted for {sale.date.isoformat()}, and the ledger has {document.date}: it counts there"
             told.append(Difference("moved", about, words, None, net, None))
     return told, Waiting(count, waiting)
+
+
+async def _booked_by_hand(ledger: Ledger, drafts: Sequence[str]) -> dict[str, LedgerDocument]:
+    """Those of our drafts that somebody has booked since a run last looked at them, by Stripe id."""
+    found = await ledger.documents([f"{PREFIX}{stripe_id}" for stripe_id in drafts]) if drafts else {}
+    several = {stripe_id: found.get(f"{PREFIX}{stripe_id}", ()) for stripe_id in drafts}
+    return {one: hits[0] for one, hits in several.items() if len(hits) == 1 and hits[0].kind == "booked_invoice"}
 
 
 def _in_boxes(opened: OpenConnection, sales: Mapping[str, Sale], currency: str) -> tuple[list[Part], list[Difference]]:
