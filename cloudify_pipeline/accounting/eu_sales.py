@@ -11,7 +11,8 @@ from decimal import ROUND_DOWN, Decimal
 
 from cloudify_pipeline.accounting.vat_return import Part
 
-_LISTED = frozenset({"b_goods", "b_services", "b_untold"})
+LISTED = frozenset({"b_goods", "b_services", "b_untold"})
+"""The boxes that the list repeats buyer by buyer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,7 @@ def eu_sales_list(found: Iterable[Part]) -> tuple[Listed, ...]:
     sums: dict[tuple[str, str], list[Decimal]] = {}
     columns = {"b_goods": 0, "b_services": 1, "b_untold": 2}
     for one in found:
-        if one.box in _LISTED:
+        if one.box in LISTED:
             number = one.sale.listed_number or ""
             row = sums.setdefault((number[:2], number[2:]), [Decimal(0)] * 3)
             row[columns[one.box]] += one.net

@@ -7,14 +7,19 @@ from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from pathlib import Path
 
-from cloudify_pipeline.accounting.eu_sales import skat_file, whole
+from cloudify_pipeline.accounting.eu_sales import LISTED, skat_file, whole
 from cloudify_pipeline.accounting.vat import plain_number
 from cloudify_pipeline.accounting.vat_return import BOXES
+from cloudify_pipeline.control.vat_reconcile import named
 from cloudify_pipeline.control.vat_return import VatReturn
 
 EU_SALES = "eu-sales"
 _OPEN = frozenset({"no_vat_number", "untold", "unplaced", "no_evidence", "no_base", "missing"})
 """Differences that leave it open what rubrik B is made of. What somebody booked by hand is theirs to add."""
+_OTHERWISE = frozenset({"amount", "code"})
+"""Differences that do so where they are in rubrik B, by our word or the ledger's."""
+_KRONER = "DKK"
+"""The list is reported in whole kroner, whatever the books are kept in."""
 
 
 def write_files(found: VatReturn, folder: Path) -> list[Path]:
@@ -41,8 +46,14 @@ def write_files(found: VatReturn, folder: Path) -> list[Path]:
 
 
 def can_be_filed(found: VatReturn) -> bool:
-    """Whether there is a list and a CVR number to file it with, and nothing is open that could belong on it."""
-    return bool(_cvr(found.seller) and found.listed) and not any(one.kind in _OPEN for one in found.differences)
+    """Whether there is a list in kroner, a CVR number to file it with, and nothing is open that could belong on it."""
+    if not found.listed or not _cvr(found.seller) or found.base_currency != _KRONER:
+        return False
+    ours = [one for one in found.parts if one.box in LISTED]
+    codes, names = {one.code for one in ours}, {named(one.sale) for one in ours}
+    return not any(
+        one.kind in _OPEN or (one.kind in _OTHERWISE and (one.code in codes or one.about in names)) for one in found.differences
+    )
 
 
 def _cvr(seller: str) -> str:
