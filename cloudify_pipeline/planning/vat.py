@@ -101,7 +101,7 @@ def claims_to_prove(source: Record | Mapping[str, Any], vat: VatSettings, rule_z
         return []
     buyer = buyer_of(source, vat.supply_default)
     with_proof = ((one, replace(buyer, vat_number=one.value, verified=True, fault=number_fault(one.value))) for one in claims)
-    return [one for one, proven in with_proof if _is_eu(_row(proven, vat, None), vat)]
+    return [one for one, proven in with_proof if _can_be_proven(proven) and _is_eu(_row(proven, vat, None), vat)]
 
 
 def held_zone(
@@ -243,6 +243,12 @@ def _unproven(buyer: Buyer, place: str, vat: VatSettings) -> _Found | Problem:
     return Problem("E-VAT-ID", message, field="customer_tax_ids", found=number)
 
 
+def _can_be_proven(buyer: Buyer) -> bool:
+    """Whether its number is, as it is written, another member state's."""
+    issued = number_country(buyer.vat_number or "")
+    return buyer.fault != "form" and issued != HOME and issued in EU | {NORTHERN_IRELAND}
+
+
 def _is_eu(found: _Found | Problem, vat: VatSettings) -> bool:
     return isinstance(found, _Found) and _named(found, vat)[1] == "eu"
 
@@ -250,7 +256,7 @@ def _is_eu(found: _Found | Problem, vat: VatSettings) -> bool:
 def _mapped_unproven(buyer: Buyer, mapped: _Found, vat: VatSettings) -> Problem | None:
     """A country that is mapped to the zone for EU businesses proves no number; what is wrong with one is checked later."""
     number = buyer.vat_number
-    if number is None or buyer.verified or buyer.fault == "form" or number_country(number) == HOME or not _is_eu(mapped, vat):
+    if number is None or buyer.verified or not _can_be_proven(buyer) or not _is_eu(mapped, vat):
         return None
     doubt = buyer.doubt or "not verified by Stripe"
     return Problem("E-VAT-ID", f"VAT number {number}: {doubt}; {mapped.rule}", field="customer_tax_ids", found=number)

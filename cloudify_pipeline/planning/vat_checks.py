@@ -16,6 +16,7 @@ from cloudify_pipeline.planning.plans import Evidence
 from cloudify_pipeline.planning.records import InvoiceRecord, Raw, Record
 from cloudify_pipeline.planning.vat import (
     HOME,
+    NORTHERN_IRELAND,
     RuleZone,
     ZoneDecision,
     ZoneKind,
@@ -98,7 +99,7 @@ def _eu_zone(kind: ZoneKind, buyer: Buyer, place: str | None) -> Iterator[Proble
     elif number_country(buyer.vat_number) == HOME:
         message = f"the zone for EU businesses, and the VAT number {buyer.vat_number} is Danish"
         yield Problem("E-VAT-ID", message, field="customer_tax_ids", found=buyer.vat_number)
-    elif buyer.fault == "form":
+    elif buyer.fault == "form" or number_country(buyer.vat_number) not in EU | {NORTHERN_IRELAND}:
         message = f"VAT number {buyer.vat_number} cannot be right: its prefix, length or signs are no EU VAT number's"
         yield Problem("E-VAT-ID", message, field="customer_tax_ids", found=buyer.vat_number)
 
