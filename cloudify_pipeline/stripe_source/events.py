@@ -11,7 +11,7 @@ from typing import Any, get_args
 
 import msgspec
 
-from cloudify_pipeline.stripe_objects import Kind, asks_for_replay
+from cloudify_pipeline.stripe_objects import Kind
 from cloudify_pipeline.stripe_source.client import Page, Params, RequestRefused, StripeReader
 
 KEPT = timedelta(days=30)
@@ -42,7 +42,6 @@ class _Object(msgspec.Struct):
     created: int | None = None
     customer: Any = None
     invoice: Any = None
-    metadata: Any = None
 
 
 class _Data(msgspec.Struct):
@@ -116,22 +115,6 @@ def interpret(events: Iterable[Event]) -> Changes:
         for stripe_id in ids:
             changes.again.get(kind, {}).pop(stripe_id, None)
     return changes
-
-
-def replays_asked_for(events: Iterable[Event]) -> tuple[str, ...]:
-    """Invoices and payments whose metadata ask for a replay, by the latest event of each; in the order of asking.
-
-    Metadata have one shape in every API version. Our own answer to a request is an event as well, and takes it back.
-    """
-    asked: dict[str, None] = {}
-    for event in sorted(events, key=lambda one: (one.created, one.id)):
-        changed = event.data.object
-        if changed.object not in {"invoice", "charge"} or changed.id is None:
-            continue
-        asked.pop(changed.id, None)
-        if asks_for_replay(changed.metadata):
-            asked[changed.id] = None
-    return tuple(asked)
 
 
 def _kind(changed: _Object) -> Kind:
