@@ -33,7 +33,7 @@ from cloudify_pipeline.planning.rules import DueDocument, due
 from cloudify_pipeline.posting.endings import SETTLED
 from cloudify_pipeline.posting.log.store import Identity
 from cloudify_pipeline.posting.originals import RETURNED
-from cloudify_pipeline.posting.standing import PREFIX, named
+from cloudify_pipeline.posting.standing import PREFIX, named, still_ours
 
 DocumentPlan = PlannedDocument | Hold | Skip
 _NOT_YET = frozenset({"S-NOT-DUE", "S-NEVER-SENT"})
@@ -243,9 +243,9 @@ class Corrections:
 
     async def _original(self, ledger: Ledger, standing: Identity) -> LedgerDocument | Problem:
         stored = await ledger.document(standing.ledger_kind or "draft_invoice", standing.number)
-        if stored is not None:
-            return stored
         key = f"{PREFIX}{standing.stripe_id}"
+        if stored is not None and still_ours(stored, standing):
+            return stored
         hits = (await ledger.documents([key])).get(key, ())
         if len(hits) == 1:
             return hits[0]

@@ -10,6 +10,7 @@ from cloudify_pipeline.planning.corrections import refunded_already
 from cloudify_pipeline.planning.plans import Hold, PlannedDocument, Skip, naming_booked
 from cloudify_pipeline.posting.log.store import Identity
 from cloudify_pipeline.posting.protocol import Executor
+from cloudify_pipeline.posting.standing import still_ours
 
 Plan = PlannedDocument | Hold | Skip
 RETURNED = ":returned"
@@ -43,7 +44,7 @@ async def _rated(executor: Executor, plan: PlannedDocument, original: Identity, 
     if chart is None or document.currency == chart.base_currency or document.fields.get(EXCHANGE_RATE) is not None:
         return plan
     stored = await executor.ledger.document(original.ledger_kind or "draft_invoice", original.number)
-    if stored is None or stored.exchange_rate is None:
+    if stored is None or stored.exchange_rate is None or not still_ours(stored, original):
         return plan
     fields = dict(sorted({**document.fields, EXCHANGE_RATE: stored.exchange_rate}.items()))
     return replace(plan, document=replace(document, fields=fields))

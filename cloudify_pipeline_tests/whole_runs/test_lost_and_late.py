@@ -101,3 +101,32 @@ def test_a_refund_of_an_invoice_that_is_no_longer_staged_says_so_and_follows(com
     company.sync(ids=(invoice,))
     assert gross(company)[f"stripe:{refund}"] == Decimal("-25.00")
     assert sum(gross(company).values()) == Decimal("50.00")
+
+
+def test_a_number_that_another_document_has_by_now_is_not_the_original(company: Company) -> None:
+    company.configure(invoices={"rules": [{"when": "paid", "create": "draft_invoice"}]})
+    invoice = company.pay(company.invoice(company.customer()))
+    company.sync()
+    (draft,) = company.sandbox.economic.drafts()
+    stranger = {**draft, "customer": {"customerNumber": 9_999}, "references": {"other": "an offer of ours"}}
+    company.sandbox.economic.put("drafts", draft["draftInvoiceNumber"], stranger)
+    company.now += timedelta(hours=1)
+    line = CreditLine(line_of(company, invoice), 2_000)
+    note = company.sandbox.stripe.create_credit_note(invoice, [line], at=company.now)
+    company.now += timedelta(minutes=1)
+    run = company.sync()
+    assert (run.writes, run.codes()[note]) == ([], "E-GONE")
+
+
+def test_a_run_that_may_post_one_document_leaves_its_correction_to_the_next(company: Company) -> None:
+    company.configure(limits={"max_documents_per_run": 1})
+    first, second = (company.pay(company.invoice(company.customer(name))) for name in ("Aa ApS", "Bb ApS"))
+    notes = [company.sandbox.stripe.create_credit_note(one, at=company.now - timedelta(minutes=30)) for one in (first, second)]
+    posted = []
+    for _ in range(5):
+        company.sync()
+        posted.append(len(gross(company)))
+        company.now += timedelta(hours=1)
+    assert posted == [1, 2, 3, 4, 4]
+    assert gross(company).keys() == {f"stripe:{one}" for one in (first, second, *notes)}
+    assert sum(gross(company).values()) == 0
