@@ -8,12 +8,11 @@ from cloudify_pipeline.accounting.money import to_minor
 from cloudify_pipeline.control.opened import OpenConnection
 from cloudify_pipeline.posting.log.standing import posted_amounts
 from cloudify_pipeline.posting.log.store import Identity
+from cloudify_pipeline.posting.originals import RETURNED
 from cloudify_pipeline.staging.corrections import StagedNote, StagedRefund
 
 ClosedState = Literal["void", "uncollectible"]
 ENDINGS: tuple[ClosedState, ...] = ("uncollectible", "void")
-RETURNED = ":returned"
-"""What the id of a refund's own reversal ends with."""
 UNDONE = frozenset({"failed", "canceled"})
 """A refund that came to nothing (reference/stripe.md): Stripe has the money again."""
 
@@ -38,6 +37,8 @@ class Claim:
     """Whether all that was taken off before it was taken off by credit notes, whose VAT is known."""
     refunds: tuple[str, ...] = ()
     """The refunds a credit note is for that stand in the ledger as documents of their own: it is posted by them."""
+    explains: tuple[str, ...] = ()
+    """All refunds a credit note is for, whatever is known of them."""
 
 
 def claims(opened: OpenConnection, standing: Mapping[str, Identity]) -> list[Claim]:
@@ -73,7 +74,8 @@ def _notes(opened: OpenConnection, notes: Iterable[StagedNote], standing: Mappin
         by = () if stands else tuple(one for one in note.refunds if one in standing and f"{one}{RETURNED}" not in standing)
         posted = stands or (wanted and note.status == "issued" and not by)
         yield Claim(
-            note.id, note.invoice, "credit_note", note.status, note.content_hash, note.amount_minor, posted, refunds=by
+            note.id, note.invoice, "credit_note", note.status, note.content_hash, note.amount_minor, posted,
+            refunds=by, explains=tuple(note.refunds),
         )  # fmt: skip
 
 
@@ -121,7 +123,9 @@ def _closed(
         for invoice_id, (status, digest) in closed.items():
             booked = invoice_id in standing and standing[invoice_id].ledger_kind == "booked_invoice"
             if status == state and booked and wanted[state] and f"{invoice_id}:{state}" not in standing:
-                yield Claim(f"{invoice_id}:{state}", invoice_id, state, status, digest, None, posted=True)
+                # Its other ending took back all that was left, also where a log that was lost cannot tell how much.
+                left = 0 if any(f"{invoice_id}{one}" in standing for one in _OF_STATES) else None
+                yield Claim(f"{invoice_id}:{state}", invoice_id, state, status, digest, left, posted=True)
         for one in of_old:
             invoice_id, _, ending = one.partition(":")
             if ending == state:

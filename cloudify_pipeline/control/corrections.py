@@ -10,7 +10,7 @@ from decimal import Decimal
 
 from cloudify_pipeline.accounting.documents import EXCHANGE_RATE, CustomerRef, DocumentKind
 from cloudify_pipeline.accounting.money import format_money, from_minor
-from cloudify_pipeline.control.claims import RETURNED, UNDONE, Claim, claims
+from cloudify_pipeline.control.claims import UNDONE, Claim, claims
 from cloudify_pipeline.control.corrections_due import INSTANTS
 from cloudify_pipeline.control.joined import joined_records, staged_objects
 from cloudify_pipeline.control.opened import OpenConnection
@@ -20,9 +20,11 @@ from cloudify_pipeline.planning.corrections import (
     Correction,
     Original,
     credit_note,
+    credited_minor,
     named_original,
     note_tax,
     over_credited,
+    refunded_already,
 )
 from cloudify_pipeline.planning.plans import Evidence, Hold, PlannedDocument, Skip, Subject
 from cloudify_pipeline.planning.records import ChargeRecord, InvoiceRecord, Raw, Record, id_of, instant, search_terms
@@ -30,7 +32,8 @@ from cloudify_pipeline.planning.reversals import Part, returned, reversal
 from cloudify_pipeline.planning.rules import DueDocument, due
 from cloudify_pipeline.posting.endings import SETTLED
 from cloudify_pipeline.posting.log.store import Identity
-from cloudify_pipeline.posting.standing import PREFIX, named
+from cloudify_pipeline.posting.originals import RETURNED
+from cloudify_pipeline.posting.standing import PREFIX, named, still_ours
 
 DocumentPlan = PlannedDocument | Hold | Skip
 _NOT_YET = frozenset({"S-NOT-DUE", "S-NEVER-SENT"})
@@ -135,12 +138,20 @@ class Corrections:
         if one.kind == "credit_note":
             return self._credit_note(one, raw, original)
         if original is None:
-            return None
+            # Of a refund that a credit note explains nothing is due.
+            return self._unread(one) if one.minor else None
         if one.kind == "refund":
             return self._refund(one, raw, original) if self._concerns(one) else self._no_refund(one)
         if one.kind == "returned":
             return self._returned(one, raw, original)
         return self._closed(one, original)
+
+    def _unread(self, one: Claim) -> Problem | None:
+        """Why a claim on a document of the ledger waits whose sale is older than what was read of Stripe; None without one."""
+        if one.original not in self._standing or one.id in self._standing:
+            return None
+        message = f"{one.original}, which it corrects, is in the ledger and was not read from Stripe: sync it by its id"
+        return Problem("E-DEPENDENCY", message, found=one.original)
 
     def _credit_note(self, one: Claim, note: Raw, original: Record | None) -> Correction | Problem | Skip:
         stands = self._standing.get(one.id)
@@ -149,12 +160,12 @@ class Corrections:
         if one.status != "issued":
             return Skip(one.id, "S-VOID", f"the credit note is {one.status}")
         if one.refunds:
-            them = ", ".join(f"{refund} ({_words(self._standing[refund])})" for refund in one.refunds)
-            return Problem("E-CREDITED", f"the refund that it is for stands in the ledger by itself: {them}", found=them)
+            return refunded_already(f"{refund} ({_words(self._standing[refund])})" for refund in one.refunds)
         if not one.posted:
             return Skip(one.id, "S-CREDITS-OFF", "invoices.credit_notes is false")
         if not isinstance(original, InvoiceRecord):
-            return Skip(one.id, "S-NO-ORIGINAL", f"its invoice {one.original} is not staged")
+            unread = self._unread(one)
+            return unread or Skip(one.id, "S-NO-ORIGINAL", f"its invoice {one.original} is not staged")
         return credit_note(note, original) if one.minor else Skip(one.id, "S-ZERO", "the total is zero")
 
     def _concerns(self, one: Claim) -> bool:
@@ -209,6 +220,11 @@ class Corrections:
         minor = original.total_minor - one.before if one.minor is None else one.minor
         if minor <= 0:
             return Skip(one.id, "S-ZERO", "everything is taken back already")
+        unread = credited_minor(original) - self.opened.staging.credited([one.original]).get(one.original, 0)
+        if stands is None and unread > 0:
+            amount = format_money(from_minor(unread, original.currency), original.currency)
+            message = f"credit notes of {amount} were not read from Stripe: sync {one.original} by its id"
+            return Problem("E-DEPENDENCY", message, found=one.original)
         moments = original.invoice.get("status_transitions") or {}
         at = instant(moments.get(INSTANTS[one.kind])) or self.opened.clock()
         part = Part(minor, one.before, self._vat_before(one) if one.before and one.only_notes else None)
@@ -227,9 +243,9 @@ class Corrections:
 
     async def _original(self, ledger: Ledger, standing: Identity) -> LedgerDocument | Problem:
         stored = await ledger.document(standing.ledger_kind or "draft_invoice", standing.number)
-        if stored is not None:
-            return stored
         key = f"{PREFIX}{standing.stripe_id}"
+        if stored is not None and still_ours(stored, standing):
+            return stored
         hits = (await ledger.documents([key])).get(key, ())
         if len(hits) == 1:
             return hits[0]
@@ -260,6 +276,13 @@ class Corrections:
             ready.append((one, *found))
         return ready
 
+    def _kind(self, decision: DueDocument | Skip, stored: LedgerDocument) -> DocumentKind:
+        """As the rule says; what no rule asks about any more is booked only where this software books at all."""
+        if isinstance(decision, DueDocument):
+            return decision.kind
+        books = any(rule.create == "booked_invoice" for rule in self.opened.settings.invoices.rules)
+        return stored.kind if books or stored.kind != "booked_invoice" else "draft_invoice"
+
     def _ready(self, one: Pending, documents: Mapping[str, DocumentPlan]) -> tuple[DueDocument, Original] | Hold | Skip | None:
         correction, original_id, stripe_id = one.correction, one.original.stripe_id, one.correction.stripe_id
         stored, plan = self._originals.get(original_id), documents.get(original_id)
@@ -268,7 +291,7 @@ class Corrections:
         if stored is not None:
             original = _stored(one, stored)
             stands_as = stored.kind
-            kind: DocumentKind = one.decision.kind if isinstance(one.decision, DueDocument) else stored.kind
+            kind = self._kind(one.decision, stored)
         elif isinstance(plan, PlannedDocument):
             document = plan.document
             rate = document.fields.get(EXCHANGE_RATE)

@@ -337,7 +337,7 @@ class _Planner:
 
 def _of_correction(plan: DocumentPlan, one: Pending) -> DocumentPlan:
     if isinstance(plan, PlannedDocument):
-        return replace(plan, source_hash=one.claim.content_hash, terms=terms_of(one))
+        return replace(plan, source_hash=one.claim.content_hash, terms=terms_of(one), explains=one.claim.explains)
     return replace(plan, subject=subject_of(one), source_hash=one.claim.content_hash)
 
 

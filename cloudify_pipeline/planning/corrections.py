@@ -4,7 +4,7 @@ A correction goes through the same lines, rounding chain and totals as an invoic
 and the customer are the original document's, whatever settings or Stripe would say by now (reference/product.md §4.3, 13).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -48,6 +48,8 @@ class Correction:
     record: Record
     naming: Naming
     """How its line of text names what it corrects."""
+    happened: datetime | None = None
+    """When Stripe made it, where `at` may lie later: a credit note may be dated ahead."""
 
     def text(self, original: Original) -> SalesLine:
         """:attr:`naming` as a line of text, which no mapping fills and no length cuts."""
@@ -73,7 +75,7 @@ def credit_note(note: Raw, original: InvoiceRecord) -> Correction:
     }
     record = with_all_of(original, invoice)
     words = naming("credit_note", str(note.get("number") or note["id"]), original)
-    return Correction(str(note["id"]), original.stripe_id, minor, _known(at), record, words)
+    return Correction(str(note["id"]), original.stripe_id, minor, _known(at), record, words, instant(note.get("created")))
 
 
 def note_total(note: Raw) -> int:
@@ -82,11 +84,23 @@ def note_total(note: Raw) -> int:
     return int((note.get("amount") if total is None else total) or 0)
 
 
+def credited_minor(original: InvoiceRecord) -> int:
+    """By how much Stripe says that credit notes lower an invoice; minor units."""
+    names = ("pre_payment_credit_notes_amount", "post_payment_credit_notes_amount")
+    return sum(int(original.invoice.get(name) or 0) for name in names)
+
+
 def note_tax(note: Raw) -> int:
     """The VAT of a credit note; minor units."""
     lines = (note.get("lines") or {}).get("data") or ()
     on_lines = sum(sum_of(line.get("taxes")) for line in lines)
     return (sum_of(note.get("total_taxes")) or on_lines) + int((note.get("shipping_cost") or {}).get("amount_tax") or 0)
+
+
+def refunded_already(them: Iterable[str]) -> Problem:
+    """Why a credit note is not posted: the refunds that it is for stand in the ledger by themselves, as `them` in words."""
+    found = ", ".join(them)
+    return Problem("E-CREDITED", f"the refund that it is for stands in the ledger by itself: {found}", found=found)
 
 
 def over_credited(before: int, correction: Correction, original: Record) -> Problem | None:

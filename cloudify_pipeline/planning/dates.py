@@ -51,8 +51,18 @@ class DocumentDate:
         return (SalesLine(f"{ORIGINAL_DATE[self.language]} {self.original.isoformat()}"),)
 
 
-def document_date(record: Record, settings: ConnectionSettings, chart: Chart, today: datetime.date) -> DocumentDate | Problem:
-    """The day of `record` by `invoices.date`; an instant that is missing gives way to finalized_at, then created."""
+def document_date(
+    record: Record,
+    settings: ConnectionSettings,
+    chart: Chart,
+    today: datetime.date,
+    *,
+    happened: datetime.datetime | None = None,
+) -> DocumentDate | Problem:
+    """The day of `record` by `invoices.date`; an instant that is missing gives way to finalized_at, then created.
+
+    `happened`: when Stripe made a correction, whose own instants are all the day that it counts from.
+    """
     wanted = settings.invoices.date
     names = dict.fromkeys((wanted, "finalized_at", "created"))
     found = next(((name, moment) for name in names if (moment := record.instant(name)) is not None), None)
@@ -60,8 +70,8 @@ def document_date(record: Record, settings: ConnectionSettings, chart: Chart, to
         return Problem("E-PERIOD", f"the record has no {wanted}", field="invoices.date", found=wanted)
     name, moment = found
     # What has happened in Stripe has come, also by a test clock there, or by one here that is slow.
-    happened = [at for one in ("created", "finalized_at", "paid_at") if (at := record.instant(one)) is not None]
-    today = max([today, *map(book_date, happened)])
+    come = [at for one in ("created", "finalized_at", "paid_at") if (at := record.instant(one)) is not None]
+    today = max([today, *map(book_date, come if happened is None else [happened])])
     inputs = {str(name): moment.isoformat()}
     dated = open_date(book_date(moment), settings, chart, today, rule=f"invoices.date: {wanted}", inputs=inputs)
     if isinstance(dated, Problem) or dated.day == dated.original:
@@ -115,14 +125,16 @@ def first_open_day(day: datetime.date, periods: Iterable[AccountingPeriod]) -> d
     return next((one for one in candidates if closed_because(one, periods) is None), None)
 
 
-def document_due_date(record: Record, chart: Chart, terms: Number, dated: DocumentDate) -> datetime.date | Problem | None:
+def document_due_date(
+    record: Record, chart: Chart, terms: Number, dated: DocumentDate, *, owed: bool = True
+) -> datetime.date | Problem | None:
     """Stripe's due date, also of a document that was moved; None but for terms of the type dueDate.
 
-    For all other terms the ledger computes it and drops what is sent.
+    For all other terms the ledger computes it and drops what is sent. What is not `owed`, as a correction, is due on its day.
     """
     if chart.payment_terms[terms].type != "dueDate":
         return None
-    if isinstance(record, ChargeRecord):
+    if isinstance(record, ChargeRecord) or not owed:
         return dated.day
     moment = instant(record.invoice.get("due_date"))
     if moment is None:

@@ -95,11 +95,11 @@ def _plan(  # noqa: PLR0917
     if corrects is not None:
         invoiced = _as_original(invoiced, corrects[1])
     evidence.append(invoiced.evidence)
-    dated = document_date(record, settings, chart, today)
+    dated = document_date(record, settings, chart, today, happened=corrects[0].happened if corrects else None)
     if isinstance(dated, Problem):
         return dated
     evidence.append(dated.evidence)
-    due_date = document_due_date(record, chart, invoiced.terms, dated)
+    due_date = document_due_date(record, chart, invoiced.terms, dated, owed=corrects is None)
     if isinstance(due_date, Problem):
         return due_date
     decided = _zone(record, settings, chart, invoiced, due) if corrects is None else _original_zone(corrects[1], chart)
@@ -141,7 +141,7 @@ def _plan(  # noqa: PLR0917
         stripe_total=priced.stripe_total,
         predicted=priced.predicted,
         send_by=settings.invoices.send_by,
-        fields=fields,
+        fields=dict(sorted(fields.items())),
         original_date=None if dated.original == dated.day else dated.original,
     )
     lineage = (*mapped.lineage, *words.lineage, *planner.lineage)

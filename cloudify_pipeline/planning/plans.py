@@ -126,6 +126,8 @@ class PlannedDocument:
     """The invoice that it takes back, which must stand in the ledger first."""
     naming: Naming | None = None
     """How its text names that invoice: one that is booked in the same run has its number only then."""
+    explains: tuple[str, ...] = ()
+    """The refunds that a credit note is for: one that stands in the ledger by itself has taken the same back already."""
 
     @property
     def stripe_id(self) -> str:

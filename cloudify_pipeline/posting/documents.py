@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from cloudify_pipeline.accounting.chart import Chart
 from cloudify_pipeline.errors import Problem
 from cloudify_pipeline.ledgers.port import LedgerDocument
-from cloudify_pipeline.planning.plans import Hold, PlannedDocument, Skip, naming_booked, revision
+from cloudify_pipeline.planning.plans import Hold, PlannedDocument, Skip, revision
 from cloudify_pipeline.planning.rounding import seen
 from cloudify_pipeline.planning.vat_return import sale_of
 from cloudify_pipeline.posting.drafts import (
@@ -29,6 +29,7 @@ from cloudify_pipeline.posting.log.rounding_seen import remember_rounding
 from cloudify_pipeline.posting.log.standing import differing, last_body, refusals
 from cloudify_pipeline.posting.log.store import Identity, LogChange
 from cloudify_pipeline.posting.log.vat_sales import sale_change
+from cloudify_pipeline.posting.originals import as_originals, corrects, uncorrected
 from cloudify_pipeline.posting.protocol import Executor, NotDone
 from cloudify_pipeline.posting.standing import ACCEPTED, FOUND, SEVERAL, finder, linking, named, stands
 from cloudify_pipeline.posting.twins import hand_made, twin_problem
@@ -91,25 +92,12 @@ async def post_documents(
         return ending
 
     # A correction comes after what it corrects, which may be in the same portion.
-    first = [plan for plan in plans if _corrects(plan) is None]
-    then = [plan for plan in plans if _corrects(plan) is not None]
+    first = [plan for plan in plans if corrects(plan) is None]
+    then = [plan for plan in plans if corrects(plan) is not None]
     endings = {ending.stripe_id: ending for ending in await asyncio.gather(*(one(plan) for plan in first))}
-    originals = executor.log.identities(executor.connection, "document", [*filter(None, map(_corrects, then))]) if then else {}
-    named_by = [_naming_original(plan, originals) for plan in then]
-    endings |= {ending.stripe_id: ending for ending in await asyncio.gather(*(one(plan) for plan in named_by))}
+    then = await as_originals(executor, then, portion.chart)
+    endings |= {ending.stripe_id: ending for ending in await asyncio.gather(*(one(plan) for plan in then))}
     return [endings[plan.stripe_id] for plan in plans]
-
-
-def _corrects(plan: Plan) -> str | None:
-    return plan.corrects if isinstance(plan, PlannedDocument) else None
-
-
-def _naming_original(plan: Plan, originals: Mapping[str, Identity]) -> Plan:
-    """A correction whose original was booked meanwhile, perhaps a moment ago, names it by its number."""
-    original = originals.get(_corrects(plan) or "")
-    if not isinstance(plan, PlannedDocument) or original is None or original.ledger_kind != "booked_invoice":
-        return plan
-    return naming_booked(plan, original.number)
 
 
 async def _known(executor: Executor, plans: Sequence[Plan], portion: Portion) -> _Known:
@@ -241,7 +229,7 @@ class _Post:
             return self._ended(
                 "held", problem=Problem("E-PERIOD", f"{day} lies in a closed or barred period by now", "date", str(day))
             )
-        missing = self._uncorrected()
+        missing = uncorrected(self._executor, self._plan)
         if missing is not None:
             return self._ended("held", problem=missing)
         twins = self._known.twins.get(self._plan.stripe_id)
@@ -254,18 +242,6 @@ class _Post:
                 return await self._link_twin(word, twins, problem)
         drafted = await draft(self._executor, self._plan, self._mark, self._known.numbers)
         return self._written(drafted)
-
-    def _uncorrected(self) -> Problem | None:
-        """What a correction waits for: the document that it takes back, booked where it is to be booked itself."""
-        corrected = self._plan.corrects
-        if corrected is None:
-            return None
-        standing = self._executor.log.identities(self._executor.connection, "document", [corrected]).get(corrected)
-        if standing is None:
-            return Problem("E-DEPENDENCY", f"its invoice {corrected} is not in the ledger yet", found=corrected)
-        if self._document.kind == "booked_invoice" and standing.ledger_kind != "booked_invoice":
-            return Problem("E-DEPENDENCY", f"its invoice {corrected} is not booked yet", found=corrected)
-        return None
 
     async def _link_twin(self, word: Word, twins: Sequence[LedgerDocument], problem: Problem) -> LedgerDocument | Ending:
         """Somebody said which document in the ledger this is: remember it, and never write to it."""

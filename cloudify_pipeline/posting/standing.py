@@ -61,11 +61,16 @@ def stripe_id_of(key: str) -> str:
     return found[1] if found else key.removeprefix(PREFIX)
 
 
+def still_ours(stored: LedgerDocument, standing: Identity) -> bool:
+    """Whether what has the number of `standing` by now is what was linked: numbers are used again after a deletion."""
+    return standing.how == ACCEPTED or carries(stored.key, f"{PREFIX}{standing.stripe_id}")
+
+
 async def stands(executor: Executor, document: SalesDocument, standing: Identity) -> LedgerDocument | Problem:
     """The document an earlier run left, read again: numbers are reused after deletion, so its key must still be ours."""
     kind: StoredKind = standing.ledger_kind or "draft_invoice"
     stored = None if standing.how == SEVERAL else await executor.ledger.document(kind, standing.number)
-    if stored is not None and (standing.how == ACCEPTED or carries(stored.key, document.key)):
+    if stored is not None and still_ours(stored, standing):
         return stored
     hits = (await executor.ledger.documents([document.key])).get(document.key, ())
     if len(hits) == 1:

@@ -1,6 +1,6 @@
 """What in staging takes sales back: credit notes, refunds, and invoices that were voided or written off; without their bodies."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -46,6 +46,15 @@ def credit_notes(connection: Connection) -> list[StagedNote]:
         StagedNote(stripe_id, source_hash(digest), invoice, status, int(minor or 0), _utc(at), _refunds(refunds))
         for stripe_id, digest, invoice, status, minor, at, refunds in rows
     ]
+
+
+def credited(connection: Connection, invoices: Sequence[str]) -> dict[str, int]:
+    """By how much the credit notes that are staged and stand lower each of these invoices (minor units)."""
+    sql = """
+        SELECT invoice, sum(amount_minor) FROM credit_notes
+        WHERE status = 'issued' AND NOT deleted AND invoice IN (SELECT unnest(?)) GROUP BY invoice"""
+    rows = connection.execute(sql, [list(invoices)]).fetchall() if invoices else []
+    return {str(invoice): int(minor or 0) for invoice, minor in rows}
 
 
 def refunds(connection: Connection) -> list[StagedRefund]:

@@ -135,6 +135,10 @@ class Staging:
         """Succeeded charges of which it is not known whether they pay an invoice: (charge id, its payment intent)."""
         return self._read(extraction.unjudged_charges)
 
+    def credited(self, invoices: Sequence[str]) -> dict[str, int]:
+        """By how much the credit notes that are staged and stand lower each of these invoices (minor units)."""
+        return self._read(corrections.credited, invoices)
+
     def missing_references(self) -> dict[Kind, list[str]]:
         """Customers, products and prices that are named by what is staged and are not staged themselves."""
         return self._read(extraction.missing_references)

@@ -17,6 +17,7 @@ from cloudify_pipeline.stripe_source.charges import RATES, judge, paying
 from cloudify_pipeline.stripe_source.client import StripeReader
 from cloudify_pipeline.stripe_source.events import DOCUMENT_TYPES, KEPT, PARTY_TYPES, SENT, Event, interpret, read_events
 from cloudify_pipeline.stripe_source.kinds import source_of
+from cloudify_pipeline.stripe_source.notes import crediting
 from cloudify_pipeline.stripe_source.sink import Buffer, KindCount, Progress, Sink, Writes
 from cloudify_pipeline.stripe_source.sweeps import Status, bookmark, sweep
 from cloudify_pipeline.stripe_source.together import together
@@ -248,6 +249,7 @@ class _Extraction:
         """What the staged records name and is not there, and which charges pay an invoice."""
         await self.buffer.flush()
         self._ending.verdicts |= await judge(self._reader, self._sink, self.buffer, payments_complete=payments_complete)
+        await crediting(self._reader, self._sink, self.buffer)
         await self.buffer.flush()
         missing = await asyncio.to_thread(self._sink.missing_references)
         for kind, ids in missing.items():

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
+import msgspec
+
 from cloudify_pipeline.stripe_objects import Kind, RawObject
 
 PORTION = 5_000
@@ -80,6 +82,10 @@ class Sink(Protocol):
         """Invoice → ids of the payment intents and charges that pay it."""
         ...
 
+    def credited(self, invoices: Sequence[str]) -> Mapping[str, int]:
+        """By how much the staged credit notes of each of these invoices lower it (minor units)."""
+        ...
+
     def missing_references(self) -> dict[Kind, list[str]]:
         """What staged records name and is not staged."""
         ...
@@ -98,6 +104,14 @@ class KindCount:
     deleted: int = 0
 
 
+class _Credited(msgspec.Struct):
+    pre_payment_credit_notes_amount: int | None = None
+    post_payment_credit_notes_amount: int | None = None
+
+
+_credited = msgspec.json.Decoder(_Credited)
+
+
 class Buffer:
     """Objects on their way into the sink. Writing happens in a thread, while other pages are still arriving."""
 
@@ -110,6 +124,8 @@ class Buffer:
         self._bytes = 0
         self._writing = asyncio.Lock()
         self.counts: dict[Kind, KindCount] = {}
+        self.credited: dict[str, int] = {}
+        """By how much credit notes lower each invoice that was read, where they do (minor units)."""
 
     def count(self, kind: Kind) -> KindCount:
         """The counts of a kind."""
@@ -120,12 +136,21 @@ class Buffer:
         self._objects.setdefault(kind, []).extend(objects)
         self._rows += len(objects)
         self._bytes += sum(len(one.body) for one in objects)
+        if kind == "invoice":
+            self._note_credited(objects)
         count = self.count(kind)
         count.seen += len(objects)
         if self._progress is not None and objects:
             self._progress(kind, count.seen)
         if self._rows >= PORTION or self._bytes >= PORTION_BYTES:
             await self.flush()
+
+    def _note_credited(self, invoices: Sequence[RawObject]) -> None:
+        for one in invoices:
+            told = _credited.decode(one.body)
+            minor = (told.pre_payment_credit_notes_amount or 0) + (told.post_payment_credit_notes_amount or 0)
+            if minor and not one.deleted:
+                self.credited[one.id] = minor
 
     def gone(self, kind: Kind, ids: Iterable[str]) -> None:
         """Take ids that Stripe no longer knows."""

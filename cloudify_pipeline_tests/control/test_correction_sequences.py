@@ -88,6 +88,9 @@ class Stripe:
     def payments_of(self, ids: Sequence[str]) -> dict[str, list[str]]:
         return {}
 
+    def credited(self, ids: Sequence[str]) -> dict[str, int]:
+        return {"in_1": sum(int(one["total"]) for one in self.notes.values() if one["status"] == "issued")}
+
     # -- what the seller does
 
     def credit(self, at: int, amount: int, explains: str | None) -> None:

@@ -6,6 +6,7 @@ from decimal import Decimal
 
 import pytest
 
+from cloudify_pipeline.sandbox.economic.documents import book
 from cloudify_pipeline.sandbox.stripe.credit_notes import CreditLine
 from cloudify_pipeline_tests.whole_runs.conftest import Company
 
@@ -58,6 +59,22 @@ def test_what_a_credit_note_has_left_is_taken_back(company: Company) -> None:
     company.sync()
     assert gross(company)[f"stripe:{invoice}:void"] == Decimal("-75.00")
     assert sum(gross(company).values()) == 0
+
+
+def test_where_people_book_a_reversal_is_a_draft_for_them_to_book(company: Company) -> None:
+    company.configure(invoices={"rules": [{"when": "finalized", "create": "draft_invoice"}], "corrections": {"voided": "credit"}})
+    invoice = company.invoice(company.customer(), days_until_due=14)
+    company.sync()
+    store = company.sandbox.economic
+    (draft,) = store.drafts()
+    with store.lock:
+        book(store, {"draftInvoice": {"draftInvoiceNumber": draft["draftInvoiceNumber"]}})
+    company.now += timedelta(hours=1)
+    company.sync(ids=(invoice,))
+    company.sandbox.stripe.void(invoice, at=company.now)
+    company.now += timedelta(minutes=1)
+    company.sync()
+    assert company.documents()[f"stripe:{invoice}:void"] == ("draft_invoice", Decimal("-125.00"))
 
 
 def test_an_invoice_that_is_paid_after_all_needs_a_person(company: Company) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from cloudify_pipeline.sandbox.economic.demo_agreement import DUE_DATE
 from cloudify_pipeline.sandbox.stripe.credit_notes import CreditLine
 from cloudify_pipeline.sandbox.stripe.invoices import Line
 from cloudify_pipeline_tests.whole_runs.conftest import Company
@@ -226,6 +227,30 @@ def test_its_own_day_decides_and_a_closed_one_holds_it(company: Company) -> None
     closed = credit(company, sold(company), effective_at=long_ago)
     assert company.sync().codes() == {closed: "E-PERIOD"}
     assert booked(company, f"stripe:{moved}")["date"] == "2026-10-28"
+
+
+def test_one_that_is_dated_ahead_is_held_until_its_day(company: Company) -> None:
+    invoice = sold(company)
+    company.sync()
+    company.now += timedelta(hours=1)
+    note = credit(company, invoice, effective_at=int((company.now + timedelta(days=10)).timestamp()))
+    run = company.sync()
+    assert (run.writes, run.codes()) == ([], {note: "E-PERIOD"})
+    company.now += timedelta(days=10)
+    assert company.sync().codes() == {}
+    assert booked(company, f"stripe:{note}")["date"] == "2026-11-12"
+
+
+def test_one_that_is_moved_to_an_open_day_is_due_on_that_day(company: Company) -> None:
+    company.configure(
+        invoices={"closed_period": "first_open_day"}, customers={"defaults": {"payment_terms": DUE_DATE, "group": 1}}
+    )
+    invoice = company.pay(company.invoice(company.customer(), days_until_due=14))
+    company.sandbox.economic.set_period("2026-10-01", closed=True)
+    note = credit(company, invoice, effective_at=int((company.now - timedelta(days=5)).timestamp()))
+    assert company.sync().codes() == {}
+    document = booked(company, f"stripe:{note}")
+    assert (document["date"], document["dueDate"]) == ("2026-11-01", "2026-11-01")
 
 
 def test_a_lost_log_is_rebuilt_and_nothing_is_credited_twice(company: Company) -> None:

@@ -10,6 +10,7 @@ from cloudify_pipeline.connection import catalogues
 from cloudify_pipeline.control.data_flow import data_flow
 from cloudify_pipeline.errors import NotAuthorised
 from cloudify_pipeline.planning.plans import PlannedDocument, load
+from cloudify_pipeline.sandbox.economic import amounts
 from cloudify_pipeline.sandbox.stripe.invoices import Line
 from cloudify_pipeline.stripe_source.metadata import check_rights
 from cloudify_pipeline_tests.whole_runs.conftest import Company
@@ -95,6 +96,34 @@ def test_with_the_ledgers_rates_too_a_credit_note_has_that_of_its_invoice(compan
     note = company.sandbox.stripe.create_credit_note(invoice, at=company.now - timedelta(hours=1))
     company.sync()
     assert rates(company)[note] == Decimal("745.11")
+
+
+def test_a_credit_note_in_the_run_of_its_invoice_has_its_rate_and_no_later_plan_differs(
+    company: Company, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    invoice = sold(company, "eur")
+    note = company.sandbox.stripe.create_credit_note(invoice, at=company.now - timedelta(minutes=30))
+    asked = amounts.exchange_rate
+
+    def by_day(document: dict[str, Any]) -> Decimal:
+        """The ledger has another rate for what goes back, unless it is told one."""
+        goes_back = any(Decimal(line.get("quantity", 0)) < 0 for line in document["lines"])
+        return Decimal("750.00") if goes_back and document.get("exchangeRate") is None else asked(document)
+
+    monkeypatch.setattr(amounts, "exchange_rate", by_day)
+    assert company.sync().codes() == {}
+    assert rates(company) == {invoice: LEDGERS["EUR"], note: LEDGERS["EUR"]}
+    before = revisions(company)
+    company.now += timedelta(hours=1)
+    run = company.sync(ids=(note, invoice))
+    assert (run.writes, run.codes(), revisions(company)) == ([], {}, before)
+
+
+def revisions(company: Company) -> dict[str, str]:
+    opened = company.connection()
+    found = {str(row["stripe_id"]): str(row["revision"]) for row in opened.log.records(opened.name)}
+    opened.log.close()
+    return found
 
 
 def test_a_payment_that_stripe_settles_later_is_waited_for(seller: Company) -> None:
