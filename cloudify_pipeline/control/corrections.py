@@ -10,9 +10,10 @@ from decimal import Decimal
 
 from cloudify_pipeline.accounting.documents import EXCHANGE_RATE, CustomerRef, DocumentKind
 from cloudify_pipeline.accounting.money import format_money, from_minor
-from cloudify_pipeline.control.claims import RETURNED, UNDONE, Claim, claims
+from cloudify_pipeline.control.claims import RETURNED, UNDONE, WON, Claim, claims
 from cloudify_pipeline.control.corrections_due import INSTANTS
-from cloudify_pipeline.control.joined import joined_records, staged_objects
+from cloudify_pipeline.control.disputes import concerns, dispute, none_lost, reinstated, without_original
+from cloudify_pipeline.control.joined import DISPUTES, joined_records, staged_objects
 from cloudify_pipeline.control.opened import OpenConnection
 from cloudify_pipeline.errors import Problem
 from cloudify_pipeline.ledgers.port import Ledger, LedgerDocument
@@ -63,7 +64,7 @@ class Corrections:
     _known: Collection[str] = ()
     """Ids that the log has an ending of."""
     _told: dict[str, tuple[str, Hold]] = field(default_factory=dict)
-    """Refunds that are a person's, by id, if the invoice that they are of is posted in this run."""
+    """Refunds and disputes that are a person's, by id, if the invoice that they are of is posted in this run."""
     _originals: dict[str, LedgerDocument | Problem] = field(default_factory=dict)
 
     def explained(self, original_id: str) -> int:
@@ -121,8 +122,11 @@ class Corrections:
             found = self._found(one, raw, original)
             if isinstance(found, Problem):
                 held = Hold(one.id, found, (), _subject(one, raw, original), one.content_hash)
-                if one.kind == "refund" and not one.posted and one.original not in self._standing:
+                told_with = one.kind == "dispute" or (one.kind == "refund" and not one.posted)
+                if told_with and one.original not in self._standing:
                     self._told[one.id] = one.original, held
+                    if one.kind == "dispute":
+                        self.undone[one.id] = without_original(held, one.original)
                 else:
                     self.undone[one.id] = held
             elif isinstance(found, Skip):
@@ -138,6 +142,9 @@ class Corrections:
             return None
         if one.kind == "refund":
             return self._refund(one, raw, original) if self._concerns(one) else self._no_refund(one)
+        if one.kind == "dispute":
+            seen = concerns(one, self._standing)
+            return self._dispute(one, raw, original) if seen else none_lost(one, known=one.id in self._known)
         if one.kind == "returned":
             return self._returned(one, raw, original)
         return self._closed(one, original)
@@ -150,7 +157,7 @@ class Corrections:
             return Skip(one.id, "S-VOID", f"the credit note is {one.status}")
         if one.refunds:
             them = ", ".join(f"{refund} ({_words(self._standing[refund])})" for refund in one.refunds)
-            return Problem("E-CREDITED", f"the refund that it is for stands in the ledger by itself: {them}", found=them)
+            return Problem("E-CREDITED", f"what it is for stands in the ledger by itself: {them}", found=them)
         if not one.posted:
             return Skip(one.id, "S-CREDITS-OFF", "invoices.credit_notes is false")
         if not isinstance(original, InvoiceRecord):
@@ -188,9 +195,20 @@ class Corrections:
             return Problem("E-CREDITED", message, found=amount)
         return reversal(one.id, original, Part(one.minor or 0, one.before), at, "refund")
 
+    def _dispute(self, one: Claim, raw: Raw, original: Record) -> Correction | Problem | Skip:
+        stands, back = self._standing.get(one.id), f"{one.id}{RETURNED}"
+        if stands is not None and one.status == WON:
+            if any(claim.id == back for claim in self._claims):
+                return Skip(one.id, "S-CHANGED", f"the dispute is {one.status} in Stripe, and {back} takes it back")
+            return _voided(f"the dispute is {one.status}", one.status, stands)
+        sale = self._standing.get(one.original)
+        return dispute(one, raw, original, self.opened.clock(), None if sale is None else _words(sale))
+
     def _returned(self, one: Claim, refund: Raw, original: Record) -> Correction | Problem:
         """A refund that is posted and did not succeed afterwards: the sale stands again, from the day this is seen."""
         stands, now = self._standing.get(one.id), self.opened.clock()
+        if one.id.startswith(DISPUTES):
+            return reinstated(one, original, now, None if stands is None else _words(stands))
         if stands is not None and one.status not in UNDONE:
             message = f"the refund is {one.status} again in Stripe, and {_words(stands)} took it back"
             return Problem("E-CHANGED", message, field="status", found=one.status)
@@ -297,7 +315,7 @@ class Corrections:
 
 def is_correction(stripe_id: str) -> bool:
     """Whether the document of this id takes another one back."""
-    return stripe_id.startswith(("cn_", "re_", "pyr_")) or ":" in stripe_id
+    return stripe_id.startswith(("cn_", "re_", "pyr_", *DISPUTES)) or ":" in stripe_id
 
 
 def _without(one: Pending, plan: DocumentPlan | None) -> Hold | Skip | None:

@@ -80,6 +80,10 @@ class Sink(Protocol):
         """Invoice → ids of the payment intents and charges that pay it."""
         ...
 
+    def is_disputed(self) -> bool:
+        """Whether any staged payment is, or was, disputed."""
+        ...
+
     def missing_references(self) -> dict[Kind, list[str]]:
         """What staged records name and is not staged."""
         ...
