@@ -33,7 +33,7 @@ def dispute(one: Claim, raw: Raw, original: Record, at: datetime, stands_as: str
     """
     currency = str(raw.get("currency") or original.currency).upper()
     amount = format_money(from_minor(one.minor or 0, currency), currency)
-    where = f", which stands in the ledger as {stands_as}" if stands_as else ""
+    where = f", which stands in the ledger as {stands_as}," if stands_as else ""
     lost = f"dispute {one.id} over {amount} of {named_original(original)}{where} was lost"
     if one.notes:
         return Problem("E-DISPUTED", f"{lost}, and a credit note after it may be for that: {', '.join(one.notes)}", found=amount)

@@ -136,3 +136,19 @@ def test_a_key_that_may_not_read_disputes_stops_whoever_has_one(company: Company
     with pytest.raises(NotAuthorised, match="disputes"):
         company.sync()
     assert gross(company) == {f"stripe:{sale}": Decimal("125.00")}
+
+
+def test_more_than_there_is_is_held(company: Company) -> None:
+    invoice, dispute = disputed(company, "credit")
+    company.configure(invoices={"corrections": {"disputes": "credit", "refunds": "credit"}})
+    (charge,) = (row["id"] for row in company.sandbox.stripe.rows("charge"))
+    refund = company.sandbox.stripe.refund(charge, 2_500, at=company.now)
+    assert decided(company, dispute, "lost").codes() == {dispute: "E-REF-OVER"}
+    assert gross(company) == {f"stripe:{invoice}": Decimal("125.00"), f"stripe:{refund}": Decimal("-25.00")}
+
+
+def test_what_would_take_back_all_of_a_draft_is_a_persons(company: Company) -> None:
+    company.configure(invoices={"rules": [{"when": "paid", "create": "draft_invoice"}]})
+    _, dispute = disputed(company, "credit")
+    run = decided(company, dispute, "lost")
+    assert (run.writes, run.codes()) == ([], {dispute: "E-CREDITED"})
