@@ -9,17 +9,18 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import ROUND_DOWN, Decimal
 
-from cloudify_pipeline.accounting.vat import plain_number
 from cloudify_pipeline.accounting.vat_return import Part
 
-_LISTED = frozenset({"b_goods", "b_services", "b_untold"})
+LISTED = frozenset({"b_goods", "b_services", "b_untold"})
+"""The boxes that the list repeats buyer by buyer."""
 
 
 @dataclass(frozen=True, slots=True)
 class Listed:
     """One VAT number: `country` is its prefix (EL for Greece, XI for Northern Ireland), `number` what follows.
 
-    Both are empty for sales in rubrik B whose buyer has no VAT number: they are in no list, and are told as a difference.
+    Both are empty for sales in rubrik B whose buyer has no VAT number of another member state: they are in no list, and are told
+    as a difference.
     """
 
     country: str
@@ -49,8 +50,8 @@ def eu_sales_list(found: Iterable[Part]) -> tuple[Listed, ...]:
     sums: dict[tuple[str, str], list[Decimal]] = {}
     columns = {"b_goods": 0, "b_services": 1, "b_untold": 2}
     for one in found:
-        if one.box in _LISTED:
-            number = plain_number(one.sale.vat_number or "")
+        if one.box in LISTED:
+            number = one.sale.listed_number or ""
             row = sums.setdefault((number[:2], number[2:]), [Decimal(0)] * 3)
             row[columns[one.box]] += one.net
     return tuple(Listed(*key, *row) for key, row in sorted(sums.items()))

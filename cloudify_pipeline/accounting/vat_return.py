@@ -13,10 +13,10 @@ from typing import Literal
 
 from cloudify_pipeline.accounting.documents import Totals
 from cloudify_pipeline.accounting.money import round_half_up
-from cloudify_pipeline.accounting.vat import EU, vat_country
+from cloudify_pipeline.accounting.vat import EU, number_country, plain_number, vat_country
 
 Supply = Literal["goods", "services"]
-Box = Literal["sales_vat", "b_goods", "b_services", "b_untold", "c", "exempt", "oss", "unplaced"]
+Box = Literal["sales_vat", "b_goods", "b_services", "b_untold", "c", "exempt", "oss", "foreign", "unplaced"]
 BOXES: Mapping[Box, str] = {
     "sales_vat": "Salgsmoms: sales with Danish VAT",
     "b_goods": "Rubrik B goods, on the EU-sales list",
@@ -25,9 +25,13 @@ BOXES: Mapping[Box, str] = {
     "c": "Rubrik C: other sales without VAT",
     "exempt": "In no box: Danish sales exempt from VAT",
     "oss": "One Stop Shop: sales with the VAT of other countries",
+    "foreign": "In no box: sales with another country's VAT, declared there",
     "unplaced": "Not placed: a person must decide the box",
 }
 HOME = "DK"
+_NORTHERN_IRELAND = "XI"
+_RATE = Decimal(25)
+"""Denmark has one."""
 _NO_VAT: Mapping[str, Box] = {"domestic": "exempt", "abroad": "c"}
 
 
@@ -75,6 +79,8 @@ class Sale:
     base: Totals | None = None
     number: str | None = None
     """The ledger's number of the booked invoice."""
+    taxed_by: str | None = None
+    """The country whose VAT Stripe charged, where it says so and it is one."""
 
     @property
     def totals(self) -> Totals:
@@ -84,6 +90,15 @@ class Sale:
         return Totals(net, vat, net + vat)
 
     @property
+    def listed_number(self) -> str | None:
+        """The buyer's VAT number as the EU-sales list has it, Greece as EL; None where it is no other member state's."""
+        number = plain_number(self.vat_number or "")
+        issued = number_country(number)
+        if issued == HOME or issued not in EU | {_NORTHERN_IRELAND}:
+            return None
+        return f"{'EL' if issued == 'GR' else issued}{number[2:]}"
+
+    @property
     def eu_consumer(self) -> bool:
         """Whether it counts towards the threshold of EUR 10,000: to a consumer in another member state, not in the OSS.
 
@@ -91,7 +106,7 @@ class Sale:
         """
         if self.place is None or self.kind in {"eu", "abroad", "oss", "domestic_exempt"}:
             return False
-        northern_ireland = self.place == "XI" and self.supply == "goods"
+        northern_ireland = self.place == _NORTHERN_IRELAND and self.supply == "goods"
         elsewhere = (vat_country(self.place) in EU and vat_country(self.place) != HOME) or northern_ireland
         return elsewhere and (self.kind == "domestic" or self.vat_number is None)
 
@@ -127,13 +142,21 @@ def box_of(sale: Sale, rate: Decimal, supply: Supply | None) -> Box:
     if sale.kind == "oss":
         return "oss"
     if rate:
-        return "sales_vat"
+        return _taxed(sale, rate)
     if sale.kind == "eu":
         return _in_rubrik_b(supply)
     if sale.kind == "domestic_exempt":
         # Without VAT because the buyer accounts for it (momsloven § 46) is rubrik C; exempt (§ 13) is in no box.
         return "c" if sale.tax_exempt == "reverse" else "exempt"
     return _NO_VAT.get(sale.kind) or _by_place(sale, supply)
+
+
+def _taxed(sale: Sale, rate: Decimal) -> Box:
+    """Whose VAT it is: a zone of a person's own may be for a country that the seller is registered in, and declares it in."""
+    if sale.kind != "mapped" or (sale.taxed_by in {None, HOME} and rate == _RATE):
+        return "sales_vat"
+    abroad = sale.place is not None and vat_country(sale.place) != HOME and sale.taxed_by != HOME
+    return "foreign" if abroad else "unplaced"
 
 
 def _by_place(sale: Sale, supply: Supply | None) -> Box:
@@ -143,9 +166,10 @@ def _by_place(sale: Sale, supply: Supply | None) -> Box:
     country = vat_country(sale.place)
     if country == HOME:
         return "exempt"
-    if country not in EU and sale.place != "XI":
+    as_eu = country in EU or (sale.place == _NORTHERN_IRELAND and supply != "services")
+    if not as_eu:
         return "c"
-    return _in_rubrik_b(supply) if sale.vat_number else "unplaced"
+    return _in_rubrik_b(supply) if sale.listed_number else "unplaced"
 
 
 def _in_rubrik_b(supply: Supply | None) -> Box:
@@ -161,7 +185,8 @@ def in_base(sale: Sale, base_currency: str) -> tuple[CodeSum, ...]:
     if sale.currency == base_currency:
         return sale.codes
     own = sale.totals
-    if sale.base is None or (own.net == 0 and any(one.net for one in sale.codes)):
+    lost = (own.net == 0 and any(one.net for one in sale.codes)) or (own.vat == 0 and any(one.vat for one in sale.codes))
+    if sale.base is None or lost:
         raise ValueError(f"{sale.name} is in {sale.currency}, and its amounts in {base_currency} are not known")
     nets = _shared(sale.base.net, own.net, [one.net for one in sale.codes])
     vats = _shared(sale.base.vat, own.vat, [one.vat for one in sale.codes])

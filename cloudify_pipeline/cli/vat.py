@@ -31,7 +31,7 @@ _HEADINGS: dict[DifferenceKind, str] = {
     "missing": "Posted, and not in the ledger",
     "amount": "Another amount in the ledger",
     "code": "Another VAT code in the ledger",
-    "no_vat_number": "In rubrik B without a VAT number",
+    "no_vat_number": "In rubrik B without a VAT number of another member state",
     "untold": "Goods or services not told apart: set vat.supply_default, or vat.supply for the VAT code",
     "unplaced": "In no box",
     "no_evidence": "Posted by this pipeline, and what they are is not known here: run a sync, then ask again",
@@ -41,7 +41,7 @@ _HEADINGS: dict[DifferenceKind, str] = {
     "moved": "Counted in another period (no difference)",
 }
 _ALWAYS: tuple[Box, ...] = ("b_goods", "b_services", "c")
-_IN_NO_BOX = frozenset({"exempt", "oss", "unplaced"})
+_IN_NO_BOX = frozenset({"exempt", "oss", "foreign", "unplaced"})
 _SHOWN = 20
 
 
@@ -94,7 +94,7 @@ def _document(found: VatReturn) -> dict[str, Any]:
             ],
         },
         "boxes": {
-            box: {"what": BOXES[box], "net": sums.net, "vat": sums.vat, "whole": _whole(found, box)}
+            box: {"what": BOXES[box], "net": sums.net, "vat": sums.vat, "whole": found.whole(box)}
             for box, sums in found.boxes.items()
         },
         "sales_vat": [{"rate": rate, "net": one.net, "vat": one.vat} for (_, rate), one in found.sales_vat.items()],
@@ -122,17 +122,6 @@ def _document(found: VatReturn) -> dict[str, Any]:
 def _plain(one: Difference) -> dict[str, Any]:
     names = ("kind", "about", "words", "code", "ours", "ledger")
     return {name: getattr(one, name) for name in names}
-
-
-def _whole(found: VatReturn, box: Box) -> int:
-    """Whole kroner. Rubrik B is the sum of the list's lines, so that both agree to the krone."""
-    if box == "b_goods":
-        return sum(one.whole_goods for one in found.listed)
-    if box == "b_services":
-        return sum(one.whole_services for one in found.listed)
-    if box == "b_untold":
-        return sum(whole(one.untold) for one in found.listed)
-    return whole(found.boxes[box].net)
 
 
 def _show(found: VatReturn) -> None:
@@ -186,7 +175,7 @@ def _boxes(found: VatReturn) -> None:
         )
     for box, sums in found.boxes.items():
         if box != "sales_vat" and (sums.net or sums.vat or box in _ALWAYS):
-            reported = "" if box in _IN_NO_BOX else _kroner(_whole(found, box))
+            reported = "" if box in _IN_NO_BOX else _kroner(found.whole(box))
             rows.append((BOXES[box], _amount(sums.net), _amount(sums.vat) if sums.vat else "", reported))
     table("", ("Box", "Net>", "VAT>", "To report>"), rows)
     for note in found.notes:

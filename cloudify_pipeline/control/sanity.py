@@ -96,8 +96,11 @@ def posted_eu_sales_agree(sales: Iterable[Sale], supplies: Supplies, base_curren
             continue
         found = [one for one in made if one.box in {"b_goods", "b_services", "b_untold"}]
         amount = format_money(sum((one.net for one in found), Decimal(0)), base_currency)
-        if found and sale.vat_number is None:
-            yield Doubt(about, f"{sale.name}: {amount} in rubrik B, and not on the EU-sales list: the buyer has no VAT number")
+        if found and sale.listed_number is None:
+            yield Doubt(
+                about,
+                f"{sale.name}: {amount} in rubrik B, and not on the EU-sales list: the buyer has no VAT number of another state",
+            )
         elif any(one.box == "b_untold" for one in found):
             yield Doubt(about, f"{sale.name}: {amount} in rubrik B, and nobody says whether of goods or of services")
 

@@ -2,17 +2,24 @@
 
 import csv
 import io
+import re
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from pathlib import Path
 
-from cloudify_pipeline.accounting.eu_sales import skat_file, whole
+from cloudify_pipeline.accounting.eu_sales import LISTED, skat_file, whole
+from cloudify_pipeline.accounting.vat import plain_number
 from cloudify_pipeline.accounting.vat_return import BOXES
+from cloudify_pipeline.control.vat_reconcile import named
 from cloudify_pipeline.control.vat_return import VatReturn
 
 EU_SALES = "eu-sales"
 _OPEN = frozenset({"no_vat_number", "untold", "unplaced", "no_evidence", "no_base", "missing"})
 """Differences that leave it open what rubrik B is made of. What somebody booked by hand is theirs to add."""
+_OTHERWISE = frozenset({"amount", "code"})
+"""Differences that do so where they are in rubrik B, by our word or the ledger's."""
+_KRONER = "DKK"
+"""The list is reported in whole kroner, whatever the books are kept in."""
 
 
 def write_files(found: VatReturn, folder: Path) -> list[Path]:
@@ -30,7 +37,7 @@ def write_files(found: VatReturn, folder: Path) -> list[Path]:
     }
     upload = folder / f"{EU_SALES}-{name}.csv"
     if can_be_filed(found):
-        texts[upload.name] = skat_file(found.listed, found.seller, found.period.last)
+        texts[upload.name] = skat_file(found.listed, _cvr(found.seller), found.period.last)
     else:
         upload.unlink(missing_ok=True)
     for file, text in texts.items():
@@ -39,14 +46,26 @@ def write_files(found: VatReturn, folder: Path) -> list[Path]:
 
 
 def can_be_filed(found: VatReturn) -> bool:
-    """Whether there is a list, and nothing is open that could belong on it."""
-    return bool(found.seller and found.listed) and not any(one.kind in _OPEN for one in found.differences)
+    """Whether there is a list in kroner, a CVR number to file it with, and nothing is open that could belong on it."""
+    if not found.listed or not _cvr(found.seller) or found.base_currency != _KRONER:
+        return False
+    ours = [one for one in found.parts if one.box in LISTED]
+    codes, names = {one.code for one in ours}, {named(one.sale) for one in ours}
+    return not any(
+        one.kind in _OPEN or (one.kind in _OTHERWISE and (one.code in codes or one.about in names)) for one in found.differences
+    )
+
+
+def _cvr(seller: str) -> str:
+    """The eight digits that the format asks for, out of what somebody wrote in the ledger; empty when there are none."""
+    digits = plain_number(seller).removeprefix("DK")
+    return digits if re.fullmatch(r"[0-9]{8}", digits) else ""
 
 
 def _boxes(found: VatReturn) -> str:
     rows: list[Sequence[object]] = []
     for box, sums in found.boxes.items():
-        rows.append((box, BOXES[box], "", sums.net, sums.vat, whole(sums.net)))
+        rows.append((box, BOXES[box], "", sums.net, sums.vat, found.whole(box)))
         if box == "sales_vat":
             rows += [(box, "", rate, one.net, one.vat, whole(one.net)) for (_, rate), one in found.sales_vat.items()]
     return _csv(("box", "what", "rate", f"net {found.base_currency}", f"vat {found.base_currency}", "net, whole"), rows)

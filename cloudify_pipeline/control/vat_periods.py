@@ -8,8 +8,8 @@ from datetime import date, datetime, timedelta
 from cloudify_pipeline.errors import SettingsError, SettingsProblem
 from cloudify_pipeline.planning.records import BOOKS
 
-_MONTH = re.compile(r"(\d{4})-(0[1-9]|1[0-2])")
-_QUARTER = re.compile(r"(\d{4})-?Q([1-4])", re.IGNORECASE)
+_MONTH = re.compile(r"(20[0-9]{2})-(0[1-9]|1[0-2])")
+_QUARTER = re.compile(r"(20[0-9]{2})-?Q([1-4])", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)

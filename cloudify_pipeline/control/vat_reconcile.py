@@ -102,7 +102,7 @@ def differences(parts: Sequence[Part], sales: Mapping[str, Sale], booked: Booked
     for stripe_id, item in items:
         yield replace(item, words=totals.get(stripe_id, item.words))
     for stripe_id in totals.keys() - {stripe_id for stripe_id, _ in items}:
-        yield Difference("amount", _named(sales[stripe_id]), totals[stripe_id])
+        yield Difference("amount", named(sales[stripe_id]), totals[stripe_id])
 
 
 def _totals(sale: Sale, document: LedgerDocument) -> str:
@@ -179,8 +179,9 @@ def _by_code(
         }[kind]
         for code in sorted(off):
             amounts = here.get(code, Decimal(0)), there.get(code, Decimal(0))
-            yield stripe_id, Difference(kind, _named(sale), words, code, *amounts)
+            yield stripe_id, Difference(kind, named(sale), words, code, *amounts)
 
 
-def _named(sale: Sale) -> str:
+def named(sale: Sale) -> str:
+    """Our document as differences are about it."""
     return f"invoice {sale.number} ({sale.name})" if sale.number else sale.name

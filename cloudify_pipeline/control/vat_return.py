@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
 from cloudify_pipeline.accounting.documents import Totals
-from cloudify_pipeline.accounting.eu_sales import Listed, eu_sales_list
+from cloudify_pipeline.accounting.eu_sales import Listed, eu_sales_list, whole
 from cloudify_pipeline.accounting.oss_threshold import ThresholdWatch
 from cloudify_pipeline.accounting.vat_return import Box, Part, Sale, Supplies, box_sums, parts, rate_sums
 from cloudify_pipeline.control.opened import OpenConnection, check_books
@@ -19,6 +19,7 @@ from cloudify_pipeline.control.vat_reconcile import Booked, CodeLine, Difference
 from cloudify_pipeline.control.vat_threshold import threshold_watch
 from cloudify_pipeline.ledgers.port import Ledger, LedgerDocument, SalesEntry
 from cloudify_pipeline.planning.plans import PlannedDocument
+from cloudify_pipeline.planning.totals import percent
 from cloudify_pipeline.planning.vat_return import sale_of
 from cloudify_pipeline.posting.log.store import Identity
 from cloudify_pipeline.posting.log.vat_sales import kept_sales, posted_elsewhere
@@ -64,6 +65,16 @@ class VatReturn:
     def documents(self) -> int:
         """How many documents the period has."""
         return len({one.sale.stripe_id for one in self.parts})
+
+    def whole(self, box: Box) -> int:
+        """The net of `box` in whole kroner. Rubrik B is the sum of the list's lines, so that both agree to the krone."""
+        if box == "b_goods":
+            return sum(one.whole_goods for one in self.listed)
+        if box == "b_services":
+            return sum(one.whole_services for one in self.listed)
+        if box == "b_untold":
+            return sum(whole(one.untold) for one in self.listed)
+        return whole(self.boxes[box].net)
 
     @property
     def agrees(self) -> bool:
@@ -182,25 +193,34 @@ async def _elsewhere(opened: OpenConnection, ledger: Ledger, period: Period, boo
     """Documents that were posted with a date of the period and are not among its booked invoices."""
     dated = kept_sales(opened.log, opened.name, first=period.first, last=period.last)
     identities = opened.log.identities(opened.name, "document", list(dated))
+    identities = {one: identity for one, identity in identities.items() if one not in booked.ours}
+    drafts = [one for one, identity in identities.items() if identity.ledger_kind != "booked_invoice"]
+    by_hand = await _booked_by_hand(ledger, drafts)
     told = []
     waiting: dict[str, Decimal] = {}
     count = 0
-    for stripe_id, sale in dated.items():
-        identity = identities.get(stripe_id)
-        if stripe_id in booked.ours or identity is None:
-            continue
-        if identity.ledger_kind != "booked_invoice":
+    for stripe_id, identity in identities.items():
+        sale, document = dated[stripe_id], by_hand.get(stripe_id)
+        if document is None and identity.ledger_kind != "booked_invoice":
             count += 1
             waiting[sale.currency] = waiting.get(sale.currency, Decimal(0)) + sale.totals.net
             continue
-        document = await ledger.document("booked_invoice", identity.number)
-        about, net = f"invoice {identity.number} ({sale.name})", sale.base.net if sale.base else None
+        document = document or await ledger.document("booked_invoice", identity.number)
+        number = identity.number if document is None else document.number
+        about, net = f"invoice {number} ({sale.name})", sale.base.net if sale.base else None
         if document is None:
             told.append(Difference("missing", about, "was posted, and is no longer in the ledger", None, net, None))
         else:
             words = f"was posted for {sale.date.isoformat()}, and the ledger has {document.date}: it counts there"
             told.append(Difference("moved", about, words, None, net, None))
     return told, Waiting(count, waiting)
+
+
+async def _booked_by_hand(ledger: Ledger, drafts: Sequence[str]) -> dict[str, LedgerDocument]:
+    """Those of our drafts that somebody has booked since a run last looked at them, by Stripe id."""
+    found = await ledger.documents([f"{PREFIX}{stripe_id}" for stripe_id in drafts]) if drafts else {}
+    several = {stripe_id: found.get(f"{PREFIX}{stripe_id}", ()) for stripe_id in drafts}
+    return {one: hits[0] for one, hits in several.items() if len(hits) == 1 and hits[0].kind == "booked_invoice"}
 
 
 def _in_boxes(opened: OpenConnection, sales: Mapping[str, Sale], currency: str) -> tuple[list[Part], list[Difference]]:
@@ -226,12 +246,17 @@ def _undecided(found: Sequence[Part]) -> Iterator[Difference]:
     """What the boxes need and nobody said: a VAT number, goods or services, a box at all."""
     for one in found:
         about = f"invoice {one.sale.number} ({one.sale.name})"
-        if one.box in {"b_goods", "b_services", "b_untold"} and one.sale.vat_number is None:
-            yield Difference(
-                "no_vat_number", about, "in the zone of EU businesses without a VAT number: in no list", one.code, one.net
+        if one.box in {"b_goods", "b_services", "b_untold"} and one.sale.listed_number is None:
+            lacks = (
+                f"with the VAT number {one.sale.vat_number}, which is no other member state's"
+                if one.sale.vat_number
+                else "without a VAT number"
             )
+            yield Difference("no_vat_number", about, f"in the zone of EU businesses {lacks}: in no list", one.code, one.net)
         if one.box == "b_untold":
             yield Difference("untold", about, "goods or services?", one.code, one.net)
         if one.box == "unplaced":
             words = f"without VAT to {one.sale.place or 'no known country'}, in a zone that names no kind of buyer"
+            if one.rate:
+                words = f"at {percent(one.rate)} in a zone that names no kind of buyer: whose VAT is it?"
             yield Difference("unplaced", about, words, one.code, one.net)

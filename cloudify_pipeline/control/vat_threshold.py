@@ -41,8 +41,8 @@ def threshold_watch(
         return None
     before = date(today.year - 1, 1, 1)
     posted = list(kept_sales(opened.log, opened.name, first=before, eu_consumers=True).values())
-    known = opened.log.identities(opened.name, "document")
     planned = planned_documents(opened) if due is None else [plan for plan in due if isinstance(plan, PlannedDocument)]
+    known = opened.log.identities(opened.name, "document", [plan.stripe_id for plan in planned])
     sales = (sale_of(plan) for plan in planned if plan.stripe_id not in known)
     found = watched(today.year, currency, threshold, posted, [sale for sale in sales if sale is not None])
     return replace(found, unknown=without_sale(opened.log, opened.name))
@@ -111,6 +111,8 @@ def words(watch: ThresholdWatch) -> str:
     text = f"{figure}: {watch.percent} % of the {format_money(watch.threshold, watch.currency)} (EUR 10,000)"
     if watch.previous > watch.threshold:
         text += f"; {watch.year - 1} was above it with {format_money(watch.previous, watch.currency)}"
+    for currency, amount in sorted(watch.uncounted.items()):
+        text += f"; {format_money(amount, currency)} is not counted: no rate is known"
     if watch.unknown:
         text += f"; {watch.unknown} documents that an earlier version posted are not counted"
     return text

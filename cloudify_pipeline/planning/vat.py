@@ -95,13 +95,13 @@ def is_overridden(source: Record, vat: VatSettings, rule_zone: RuleZone | None) 
 
 
 def claims_to_prove(source: Record | Mapping[str, Any], vat: VatSettings, rule_zone: RuleZone | None = None) -> list[Claim]:
-    """The VAT numbers whose proof decides the zone: row 6 is reached, and nothing but proof is missing."""
+    """The VAT numbers whose proof decides the zone: row 6, or 3 for EU businesses, is reached, and only proof is missing."""
     claims = claims_of(source)
     if not claims or _overridden(source, vat, rule_zone) is not None:
         return []
     buyer = buyer_of(source, vat.supply_default)
     with_proof = ((one, replace(buyer, vat_number=one.value, verified=True, fault=number_fault(one.value))) for one in claims)
-    return [one for one, proven in with_proof if _row(proven, vat, None) is _PROVEN]
+    return [one for one, proven in with_proof if _can_be_proven(proven) and _is_eu(_row(proven, vat, None), vat)]
 
 
 def held_zone(
@@ -174,7 +174,7 @@ def _row(buyer: Buyer, vat: VatSettings, customer_zone: Number | None) -> _Found
         )
     mapped = _mapped(buyer, place, vat)
     if mapped is not None:
-        return mapped
+        return _mapped_unproven(buyer, mapped, vat) or mapped
     if place in OUTSIDE_DANISH_VAT:
         return _Found("abroad", "2: Greenland and the Faroe Islands are outside Danish VAT")
     if place == NORTHERN_IRELAND and vat.supply_default == "services":
@@ -223,8 +223,12 @@ def _in_eu(buyer: Buyer, place: str, vat: VatSettings) -> _Found | Problem:
     if issued == NORTHERN_IRELAND and vat.supply_default != "goods":
         message = f"VAT number {number} is Northern Irish and counts for goods alone; vat.supply_default does not say goods"
         return Problem("E-VAT-ID", message, field="customer_tax_ids", found=number)
-    if buyer.verified:
-        return _PROVEN
+    return _PROVEN if buyer.verified else _unproven(buyer, place, vat)
+
+
+def _unproven(buyer: Buyer, place: str, vat: VatSettings) -> _Found | Problem:
+    """Row 7."""
+    number = buyer.vat_number
     doubted = Problem("E-VAT-ID", f"VAT number {number}: {buyer.doubt}", field="customer_tax_ids", found=number)
     if buyer.open:
         # A business is not taxed as a private buyer because a register is out of order, or its proof is old.
@@ -237,6 +241,25 @@ def _in_eu(buyer: Buyer, place: str, vat: VatSettings) -> _Found | Problem:
         return _faulty(buyer, f"its {buyer.fault} is wrong, and Stripe has not verified it")
     message = f"VAT number {number} is not verified by Stripe"
     return Problem("E-VAT-ID", message, field="customer_tax_ids", found=number)
+
+
+def _can_be_proven(buyer: Buyer) -> bool:
+    """Whether its number is, as it is written, another member state's."""
+    issued = number_country(buyer.vat_number or "")
+    return buyer.fault != "form" and issued != HOME and issued in EU | {NORTHERN_IRELAND}
+
+
+def _is_eu(found: _Found | Problem, vat: VatSettings) -> bool:
+    return isinstance(found, _Found) and _named(found, vat)[1] == "eu"
+
+
+def _mapped_unproven(buyer: Buyer, mapped: _Found, vat: VatSettings) -> Problem | None:
+    """A country that is mapped to the zone for EU businesses proves no number; what is wrong with one is checked later."""
+    number = buyer.vat_number
+    if number is None or buyer.verified or not _can_be_proven(buyer) or not _is_eu(mapped, vat):
+        return None
+    doubt = buyer.doubt or "not verified by Stripe"
+    return Problem("E-VAT-ID", f"VAT number {number}: {doubt}; {mapped.rule}", field="customer_tax_ids", found=number)
 
 
 def _private(buyer: Buyer, place: str, vat: VatSettings, row: str) -> _Found | Problem:

@@ -16,6 +16,7 @@ from cloudify_pipeline.planning.plans import Evidence
 from cloudify_pipeline.planning.records import InvoiceRecord, Raw, Record
 from cloudify_pipeline.planning.vat import (
     HOME,
+    NORTHERN_IRELAND,
     RuleZone,
     ZoneDecision,
     ZoneKind,
@@ -71,6 +72,14 @@ def zone_problems(record: Record, decided: ZoneDecision, buyer: Buyer, vat: VatS
         yield from _shipping(taxes)
 
 
+def charged_by(record: Record) -> str | None:
+    """The country whose VAT Stripe charged; None where there was none, where no rate names one, and where there are several."""
+    if not isinstance(record, InvoiceRecord):
+        return None
+    found = {tax.country for tax in _taxes(record) if tax.charged and tax.country is not None}
+    return found.pop() if len(found) == 1 else None
+
+
 def _exemption(decided: ZoneDecision, kind: ZoneKind, buyer: Buyer, place: str | None) -> Iterator[Problem]:
     """2: a Danish buyer without VAT needs a reason of its own: Stripe's tax_exempt, metadata or an invoice rule."""
     if kind == "domestic_exempt" and place == HOME and buyer.exempt == "none" and not decided.rule.startswith("1:"):
@@ -90,7 +99,7 @@ def _eu_zone(kind: ZoneKind, buyer: Buyer, place: str | None) -> Iterator[Proble
     elif number_country(buyer.vat_number) == HOME:
         message = f"the zone for EU businesses, and the VAT number {buyer.vat_number} is Danish"
         yield Problem("E-VAT-ID", message, field="customer_tax_ids", found=buyer.vat_number)
-    elif buyer.fault == "form":
+    elif buyer.fault == "form" or number_country(buyer.vat_number) not in EU | {NORTHERN_IRELAND}:
         message = f"VAT number {buyer.vat_number} cannot be right: its prefix, length or signs are no EU VAT number's"
         yield Problem("E-VAT-ID", message, field="customer_tax_ids", found=buyer.vat_number)
 

@@ -16,6 +16,7 @@ from cloudify_pipeline.planning.records import Record
 from cloudify_pipeline.planning.totals import VatRounding, vat_by_rate
 from cloudify_pipeline.planning.vat import ZoneDecision, kind_of, place_of
 from cloudify_pipeline.planning.vat_buyers import buyer_of
+from cloudify_pipeline.planning.vat_checks import charged_by
 from cloudify_pipeline.settings.models import VatSettings
 
 BUYER, CODE = "vat_return", "vat_code"
@@ -36,6 +37,7 @@ def buyer_evidence(record: Record, zone: ZoneDecision, vat: VatSettings) -> Evid
         "vat_number": plain_number(buyer.vat_number) if buyer.vat_number else _NONE,
         "tax_exempt": buyer.exempt,
         "supply": vat.supply_default or _NONE,
+        "taxed_by": charged_by(record) or _NONE,
     }
     return Evidence(BUYER, kind, zone.rule, inputs)
 
@@ -91,6 +93,7 @@ def sale_of(plan: PlannedDocument) -> Sale | None:
             for one in plan.evidence
             if one.decision == CODE
         ),
+        taxed_by=_known(told.get("taxed_by", _NONE)),
     )
 
 

@@ -65,6 +65,18 @@ CASES = [
     # a zone of somebody's own, without VAT, for what cannot be without
     (sale("mapped", "SE"), "unplaced"),
     (sale("mapped", None), "unplaced"),
+    # VAT of another country, where the seller is registered there: nothing of it is Danish salgsmoms
+    (sale("mapped", "DE", code("100", "19", rate="19")), "foreign"),
+    (sale("mapped", "SE", code("100", "25", rate="25"), taxed_by="SE"), "foreign"),
+    (sale("mapped", "SE", code("100", "25", rate="25"), taxed_by="DK"), "sales_vat"),
+    (sale("mapped", "DK", code("100", "12", rate="12")), "unplaced"),
+    (sale("mapped", None, code("100", "19", rate="19")), "unplaced"),
+    # Northern Ireland is as the EU for goods alone
+    (sale("mapped", "XI", number="XI110305878", supply="goods"), "b_goods"),
+    (sale("mapped", "XI", number="XI110305878"), "c"),
+    # a Danish number, or one of no member state, makes nobody a business in another one
+    (sale("mapped", "DE", number="DK13585628"), "unplaced"),
+    (sale("mapped", "DE", number="EU372000041"), "unplaced"),
     # a credit note is in the box of its invoice, negative
     (sale("eu", "DE", code("-100"), number="DE136695976"), "b_services"),
 ]
@@ -140,6 +152,25 @@ def test_the_boxes_are_all_sales_and_the_list_is_rubrik_b(month: list[Sale]) -> 
     assert len({(one.country, one.number) for one in listed}) == len(listed)
     assert set(boxes) == set(BOXES)
     assert {one.sale.kind for one in found if one.box == "oss"} <= {"oss"}
+
+
+def test_greece_is_one_buyer_on_the_list_however_its_number_is_written() -> None:
+    sold = [sale("eu", "GR", number=number) for number in ("GR094259216", "EL 094259216", "el094259216")]
+    (only,) = eu_sales_list(part for one in sold for part in parts(one, Supplies(), "DKK"))
+    assert (only.country, only.number, only.services) == ("EL", "094259216", Decimal(300))
+
+
+@pytest.mark.parametrize("number", ["DK13585628", "EU372000041", None])
+def test_a_number_that_is_no_other_member_states_is_not_on_the_list(number: str | None) -> None:
+    (only,) = eu_sales_list(parts(sale("eu", "DE", number=number), Supplies(), "DKK"))
+    assert (only.country, only.number, only.services) == ("", "", Decimal(100))
+
+
+def test_vat_that_cancels_out_in_another_currency_is_refused_and_not_lost() -> None:
+    codes = code("100", "25", name="A", rate="25"), code("-50", "-25", name="B", rate="50")
+    sold = sale("domestic", "DK", *codes, currency="EUR", base=Totals(Decimal("373"), Decimal(0), Decimal("373")))
+    with pytest.raises(ValueError, match="N-1 is in EUR"):
+        parts(sold, Supplies(), "DKK")
 
 
 @given(st.lists(amounts, min_size=1, max_size=5), amounts)

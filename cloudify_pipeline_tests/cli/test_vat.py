@@ -85,6 +85,8 @@ def test_the_month_before_is_the_default(posted: Company, call: Call) -> None:
     ("options", "words"),
     [
         (("--month", "2026-13"), "a month such as 2026-10"),
+        (("--month", "0000-01"), "a month such as 2026-10"),
+        (("--quarter", "9999Q4"), "a quarter such as 2026Q3"),
         (("--quarter", "2026Q5"), "a quarter such as 2026Q3"),
         (("--month", "2026-10", "--quarter", "2026Q3"), "a month or a quarter, not both"),
     ],

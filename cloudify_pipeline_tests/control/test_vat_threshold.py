@@ -12,8 +12,11 @@ from cloudify_pipeline.accounting.documents import Totals
 from cloudify_pipeline.accounting.oss_threshold import THRESHOLDS, ThresholdWatch
 from cloudify_pipeline.accounting.vat_return import CodeSum, Sale
 from cloudify_pipeline.control import sync
+from cloudify_pipeline.control.accept import accept
 from cloudify_pipeline.control.alerts import open_alerts
 from cloudify_pipeline.control.opened import OpenConnection
+from cloudify_pipeline.control.vat_periods import month
+from cloudify_pipeline.control.vat_return import vat_return
 from cloudify_pipeline.control.vat_threshold import alert_threshold, in_use, threshold_doubts, threshold_watch, watched, words
 from cloudify_pipeline.posting.log import alerts as log
 from cloudify_pipeline.posting.log.vat_sales import sale_change
@@ -73,6 +76,7 @@ def test_other_currencies_count_at_the_ledgers_amounts_then_its_last_rate_then_t
     assert found.rates == {"EUR": "7.4415, from the threshold of EUR 10,000", "USD": "6.4237, the ledger's on 2026-05-04"}
     assert found.uncounted == {"SEK": Decimal(5)}
     assert [one.words for one in threshold_doubts(found)] == ["5.00 SEK to EU consumers is not counted: no rate is known"]
+    assert words(found).endswith("(EUR 10,000); 5.00 SEK is not counted: no rate is known")
 
 
 @pytest.mark.parametrize(
@@ -140,6 +144,24 @@ def test_what_is_posted_and_what_is_planned_count_together(company: Company) -> 
     with opened.log.engine.begin() as db:
         change.apply(db)
     assert threshold_watch(opened, due=[]).posted == 110  # type: ignore[union-attr]
+    opened.log.close()
+
+
+def test_a_draft_that_somebody_deleted_and_does_not_want_back_is_no_sale(company: Company) -> None:
+    company.configure(invoices={"rules": [{"when": "paid", "create": "draft_invoice"}]})
+    stripe_id = company.pay(company.invoice(company.customer("Claire", "FR")))
+    company.sync()
+    (draft,) = company.sandbox.economic.drafts()
+    company.sandbox.economic.delete("drafts", draft["draftInvoiceNumber"])
+    assert company.sync(ids=(stripe_id,)).codes() == {stripe_id: "E-GONE"}
+    opened = company.connection()
+    assert threshold_watch(opened).posted == 100, "nobody has said that it is none"  # type: ignore[union-attr]
+    accept(opened, stripe_id, by="anna")
+    opened.log.close()
+    company.sync(ids=(stripe_id,))
+    opened = company.connection()
+    assert threshold_watch(opened).posted == 0  # type: ignore[union-attr]
+    assert asyncio.run(vat_return(opened, month("2026-11"))).waiting.documents == 0
     opened.log.close()
 
 

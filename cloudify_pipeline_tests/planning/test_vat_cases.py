@@ -1,6 +1,7 @@
 """The table of VAT cases in ``vat_cases.txt``, each planned as a whole document."""
 
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -9,9 +10,15 @@ import pytest
 import yaml
 
 from cloudify_pipeline.accounting.chart import SalesAccount, VatCode, VatZone
+from cloudify_pipeline.accounting.documents import CustomerRef
+from cloudify_pipeline.accounting.vat_return import Supplies, parts
+from cloudify_pipeline.planning.corrections import Correction, Original
 from cloudify_pipeline.planning.documents import plan_document
 from cloudify_pipeline.planning.plans import Evidence, Hold, PlannedDocument
 from cloudify_pipeline.planning.records import InvoiceRecord
+from cloudify_pipeline.planning.reversals import Part as Share
+from cloudify_pipeline.planning.reversals import reversal
+from cloudify_pipeline.planning.vat_return import sale_of
 from cloudify_pipeline_tests.planning.books import (
     ABROAD,
     CHART,
@@ -96,9 +103,9 @@ def cases() -> list[Case]:
     return found
 
 
-def planned(case: Case) -> PlannedDocument | Hold:
+def planned(case: Case, corrects: tuple[Correction, Original] | None = None) -> PlannedDocument | Hold:
     done = plan_document(
-        case.invoice(),
+        case.invoice() if corrects is None else corrects[0].record,
         due=DUE,
         settings=settings(vat=case.vat),
         documents=document_mappings(),
@@ -108,6 +115,7 @@ def planned(case: Case) -> PlannedDocument | Hold:
         customer=replace(PLANNED_CUSTOMER, vat_zone=ABROAD),
         products={"prod_A": PLANNED_PRODUCT},
         numbered=NUMBERED,
+        corrects=corrects,
     )
     assert isinstance(done, PlannedDocument | Hold)
     return done
@@ -165,3 +173,36 @@ def test_the_table_is_long_enough_to_be_read_as_the_rule() -> None:
                  case.settings) for case in table}) == len(table)  # fmt: skip
     assert {f"row {row}" for row in (*range(1, 10), 11, 12)} <= {one.partition(" ")[2] for one in outcomes}
     assert {"E-VAT-ID", "E-VAT-ZONE", "E-VAT-RATE"} == {one.partition(" ")[2] for one in outcomes if one.startswith("held")}
+
+
+@pytest.mark.parametrize("case", cases(), ids=str)
+def test_danish_vat_alone_is_danish_vat_in_the_return(case: Case) -> None:
+    done = planned(case)
+    if isinstance(done, Hold):
+        return
+    sale = sale_of(done)
+    assert sale is not None
+    (part,) = parts(sale, Supplies(), "DKK")
+    percent, _, country = case.charged.partition(" ")
+    assert (part.box == "sales_vat") == (percent != "0" and country in {"", "DK"})
+    assert (part.box in {"oss", "foreign"}) == (percent != "0" and country not in {"", "DK"})
+
+
+@pytest.mark.parametrize("share", [1, 2], ids=["all", "half"])
+@pytest.mark.parametrize("case", cases(), ids=str)
+def test_what_is_taken_back_is_in_the_box_it_was_in(case: Case, share: int) -> None:
+    done, sold = planned(case), case.invoice()
+    if isinstance(done, Hold):
+        return
+    found = reversal("re_1", sold, Share(sold.total_minor // share), datetime(2026, 12, 3, 12, tzinfo=UTC), "refund")
+    assert isinstance(found, Correction), found
+    original = Original(sold.stripe_id, "booked invoice 7", done.document.vat_zone, CustomerRef(1, "cus_1"), 7)
+    back = planned(case, (found, original))
+    assert isinstance(back, PlannedDocument), back
+    before, after = sale_of(done), sale_of(back)
+    assert before is not None
+    assert after is not None
+    (was,), (now,) = parts(before, Supplies(), "DKK"), parts(after, Supplies(), "DKK")
+    assert (now.box, now.code, now.rate, after.listed_number) == (was.box, was.code, was.rate, before.listed_number)
+    assert (now.net * share, now.sale.date.month) == (-was.net, 12)
+    assert after.eu_consumer == before.eu_consumer

@@ -146,7 +146,19 @@ def test_only_a_number_that_decides_the_zone_needs_proof(sale: dict[str, Any], n
     assert [one.number for one in claims_to_prove(made, settings().vat)] == numbers
 
 
-@pytest.mark.parametrize("vat", [{"countries": {"DE": "eu"}}, {"zone_from": ["metadata.zone"]}])
+def test_a_mapped_country_says_nothing_of_a_number() -> None:
+    made = record([], customer_address={"country": "DE"}, customer_tax_ids=[{"type": "eu_vat", "value": NUMBER}])
+    assert [one.number for one in claims_to_prove(made, settings(vat={"countries": {"DE": "eu"}}).vat)] == [NUMBER]
+
+
+@pytest.mark.parametrize("number", ["DE12345", "DE" + "1" * 60, "DK13585628", "EU372000041"])
+def test_a_number_that_no_proof_would_help_is_not_asked_about(number: str) -> None:
+    made = record([], customer_address={"country": "DE"}, customer_tax_ids=[{"type": "eu_vat", "value": number}])
+    for vat in ({}, {"countries": {"DE": "eu"}}):
+        assert claims_to_prove(made, settings(vat=vat).vat) == []
+
+
+@pytest.mark.parametrize("vat", [{"countries": {"DE": "domestic"}}, {"zone_from": ["metadata.zone"]}])
 def test_where_a_person_has_decided_nobody_is_asked(vat: dict[str, Any]) -> None:
     ids = [{"type": "eu_vat", "value": NUMBER}]
     made = record([], customer_address={"country": "DE"}, customer_tax_ids=ids, metadata={"zone": "eu"})

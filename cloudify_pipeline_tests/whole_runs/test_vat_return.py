@@ -160,6 +160,23 @@ def test_another_amount_and_another_vat_code_are_named_with_both_sides(
     assert "role Bookkeeping" in found.notes[1]
 
 
+def test_a_draft_that_somebody_booked_in_the_next_month_counts_there_and_does_not_wait(company: Company) -> None:
+    company.configure(vat={"supply_default": "services"}, invoices={"rules": [{"when": "paid", "create": "draft_invoice"}]})
+    sell(company, "Müller GmbH", "DE", lines=[Line(euro(company))], currency="eur")
+    company.sync()
+    assert filed(company).waiting.documents == 1
+    store = company.sandbox.economic
+    (draft,) = store.drafts()
+    with store.lock:
+        store.put("drafts", draft["draftInvoiceNumber"], {**draft, "date": "2026-12-01"})
+        book(store, {"draftInvoice": {"draftInvoiceNumber": draft["draftInvoiceNumber"]}})
+    november, december = filed(company), filed(company, "2026-12")
+    assert november.waiting.documents == 0
+    assert [(one.kind, one.counts) for one in november.differences] == [("moved", False)]
+    assert boxes(november) == {}
+    assert (boxes(december), december.agrees) == ({"b_services": "738.59"}, True)
+
+
 def test_an_invoice_that_is_gone_or_has_moved_is_named(company: Company, sold: Mapping[str, str]) -> None:
     store = company.sandbox.economic
     gone, moved = (ledger_of(company, sold[country])["bookedInvoiceNumber"] for country in ("NO", "DK"))

@@ -5,7 +5,7 @@ from datetime import date, datetime
 from functools import cache
 
 from pydantic import TypeAdapter
-from sqlalchemy import Connection, func, select
+from sqlalchemy import ColumnElement, Connection, func, select
 
 from cloudify_pipeline.accounting.vat_return import Sale
 from cloudify_pipeline.posting.log import evidence
@@ -51,9 +51,12 @@ def kept_sales(
     ids: Sequence[str] | None = None,
     eu_consumers: bool = False,
 ) -> dict[str, Sale]:
-    """Stripe id → sale, of the documents dated from `first` to `last`, or of those in `ids`; `eu_consumers`: of those alone."""
+    """Stripe id → sale, of the documents dated from `first` to `last`, or of those in `ids`; `eu_consumers`: of those alone.
+
+    A draft that is gone from the ledger, and that a person does not want back, was no sale.
+    """
     c = vat_sales.c
-    query = select(c.sale).where(c.connection == connection)
+    query = select(c.sale).where(c.connection == connection, ~_given_up())
     if first is not None:
         query = query.where(c.day >= first.isoformat())
     if last is not None:
@@ -86,6 +89,12 @@ def without_sale(log: PostingLog, connection: str) -> int:
     query = select(func.count()).select_from(t.identities).where(c.connection == connection, c.kind == "document", ~kept.exists())
     with log.engine.connect() as db:
         return int(db.scalar(query) or 0)
+
+
+def _given_up() -> ColumnElement[bool]:
+    r = t.records.c
+    mine = (r.connection == vat_sales.c.connection, r.kind == "document", r.stripe_id == vat_sales.c.stripe_id)
+    return select(r.stripe_id).where(*mine, r.state == "skipped").exists()
 
 
 @cache
