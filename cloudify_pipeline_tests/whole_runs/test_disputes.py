@@ -55,7 +55,7 @@ def test_a_lost_dispute_is_held_until_somebody_decides(company: Company, kind: s
     assert gross(company) == {f"stripe:{sale}": Decimal("125.00")}
 
 
-@pytest.mark.parametrize("status", ["won", "warning_closed"])
+@pytest.mark.parametrize("status", ["won", pytest.param("warning_closed", marks=pytest.mark.exhaustive)])
 def test_a_dispute_that_is_not_lost_changes_nothing(company: Company, status: str) -> None:
     sale, dispute = disputed(company, "credit")
     run = decided(company, dispute, status)
@@ -63,7 +63,7 @@ def test_a_dispute_that_is_not_lost_changes_nothing(company: Company, status: st
     assert gross(company) == {f"stripe:{sale}": Decimal("125.00")}
 
 
-@pytest.mark.parametrize(("kind", "amount"), [("invoice", None), ("charge", 5_000)])
+@pytest.mark.parametrize(("kind", "amount"), [("invoice", None), pytest.param("charge", 5_000, marks=pytest.mark.exhaustive)])
 def test_a_lost_dispute_is_credited_and_reinstated_when_it_is_won_after_all(
     company: Company, kind: str, amount: int | None
 ) -> None:
@@ -87,6 +87,15 @@ def test_a_held_dispute_that_is_won_after_all_is_held_no_longer(company: Company
     _, dispute = disputed(company, "hold")
     assert decided(company, dispute, "lost").codes() == {dispute: "E-DISPUTED"}
     assert decided(company, dispute, "won").codes() == {dispute: "S-NOT-LOST"}
+
+
+@pytest.mark.exhaustive
+def test_a_posted_dispute_that_is_won_is_a_persons_where_the_settings_hold(company: Company) -> None:
+    _, dispute = disputed(company, "credit")
+    decided(company, dispute, "lost")
+    company.configure(invoices={"corrections": {"disputes": "hold"}})
+    run = decided(company, dispute, "won")
+    assert (run.writes, run.codes()) == ([], {dispute: "E-VOIDED"})
 
 
 @pytest.mark.parametrize("first", ["the note", "the dispute"])
@@ -138,6 +147,7 @@ def test_a_key_that_may_not_read_disputes_stops_whoever_has_one(company: Company
     assert gross(company) == {f"stripe:{sale}": Decimal("125.00")}
 
 
+@pytest.mark.exhaustive
 def test_more_than_there_is_is_held(company: Company) -> None:
     invoice, dispute = disputed(company, "credit")
     company.configure(invoices={"corrections": {"disputes": "credit", "refunds": "credit"}})
