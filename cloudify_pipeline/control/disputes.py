@@ -1,4 +1,4 @@
-"""What a dispute that was lost comes to: the sale is taken back, or a person decides (reference/product.md §4.4).
+"""What a dispute that was lost comes to: the sale is taken back, or a person decides (reference/product.md §4.6, 4.7).
 
 While it is open, and when it is won, the sale stands. The money that the bank holds meanwhile is no document's affair.
 """
