@@ -89,9 +89,10 @@ def replay_decision(name: str, mark: Mark | None, page: LivePage | None, now: da
         )
     asked = [event for event in page.events if event.metadata_became("ledger_status") == "replay"]
     after = Mark(_after(mark.place, page, _second(now)))
+    lost = "" if page.complete else f"more happened than can be read: replays asked for before {page.events[0].id} are lost"
     if not asked:
-        return Decision(after, why="nothing new")
-    return Decision(after, tuple(dict.fromkeys(event.record for event in asked)), f"{name}:replay:{asked[-1].id}")
+        return Decision(after, why=lost or "nothing new")
+    return Decision(after, tuple(dict.fromkeys(event.record for event in asked)), f"{name}:replay:{asked[-1].id}", lost)
 
 
 def replay_start(now: datetime) -> Mark:

@@ -49,9 +49,13 @@ def look(
     decide: Decide,
     *,
     start: Start = lambda now: None,
+    pages: int = 1,
     clock: Clock = lambda: datetime.now(UTC),
 ) -> Look:
-    """Read the next page of every connection that is due; `start` is the mark of one that has none."""
+    """Read the next page of every connection that is due; `start` is the mark of one that has none.
+
+    `pages` is how many are read where no event is known to stand on.
+    """
     log = PostingLog(posting_url())
     try:
         asked = hints.asked(log.engine)
@@ -69,7 +73,7 @@ def look(
                 continue
             closing.callback(one.log.close)
             opened.append(one)
-        asyncio.run(_all(opened, looked, types, decide, lambda one: marks.get(one.name) or start(one.clock())))
+        asyncio.run(_all(opened, looked, types, decide, lambda one: marks.get(one.name) or start(one.clock()), pages=pages))
         _alert(opened, looked)
     return looked
 
@@ -80,12 +84,14 @@ async def _all(
     types: Types,
     decide: Decide,
     mark_of: Callable[[OpenConnection], Mark | None],
+    *,
+    pages: int,
 ) -> None:
     async def one(connection: OpenConnection) -> None:
         now, mark = connection.clock(), mark_of(connection)
         try:
             async with asyncio.timeout(LOOK_SECONDS):
-                page = await _page(connection, mark, types(connection.settings), now)
+                page = await _page(connection, mark, types(connection.settings), now, pages)
         except PipelineError as error:
             looked.failed[connection.name] = _told(error)
         except TimeoutError:
@@ -96,13 +102,15 @@ async def _all(
     await asyncio.gather(*(one(connection) for connection in opened))
 
 
-async def _page(connection: OpenConnection, mark: Mark | None, types: Sequence[str], now: datetime) -> LivePage | None:
+async def _page(
+    connection: OpenConnection, mark: Mark | None, types: Sequence[str], now: datetime, pages: int
+) -> LivePage | None:
     if mark is None or not mark.place.may_be_followed(now):
         return None
     if not types:
         return LivePage((), has_more=False)
     async with connection.stripe(hurry=True) as reader:
-        return await events_after(reader, types, mark.place, now)
+        return await events_after(reader, types, mark.place, now, pages=pages)
 
 
 def _alert(opened: Sequence[OpenConnection], looked: Look) -> None:

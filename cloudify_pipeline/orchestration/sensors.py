@@ -23,6 +23,10 @@ from cloudify_pipeline.stripe_source.live import UPDATED, asked_types
 _NONE = "No connections: put a <name>.yaml into CLOUDIFY_CONNECTIONS and reload the code location."
 
 
+_FIRST_PAGES = 20
+"""Of the hour before the first look: our own answers to an hour's posting are updates of invoices as well."""
+
+
 def _paid_types(settings: ConnectionSettings) -> tuple[str, ...]:
     return asked_types(settings.invoices)
 
@@ -49,7 +53,9 @@ def paid_invoices(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.S
 @dg.sensor(job=replay, name="replay_requests", minimum_interval_seconds=30, default_status=dg.DefaultSensorStatus.RUNNING)
 def replay_requests(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
     """Asks for a replay of the invoices whose `ledger_status` somebody set to `replay` in Stripe's metadata."""
-    return _tick(context, lambda names, marks: look(names, marks, _replay_types, replay_decision, start=replay_start))
+    return _tick(
+        context, lambda names, marks: look(names, marks, _replay_types, replay_decision, start=replay_start, pages=_FIRST_PAGES)
+    )
 
 
 @dg.sensor(name="sync_alerts", minimum_interval_seconds=60, default_status=dg.DefaultSensorStatus.RUNNING)

@@ -14,7 +14,15 @@ from cloudify_pipeline.ledgers.port import LedgerDocument
 from cloudify_pipeline.planning.plans import Hold, PlannedDocument, Skip, naming_booked, revision
 from cloudify_pipeline.planning.rounding import seen
 from cloudify_pipeline.planning.vat_return import sale_of
-from cloudify_pipeline.posting.drafts import Numbers, Written, draft, replace_draft, resolved_body, total_difference
+from cloudify_pipeline.posting.drafts import (
+    Numbers,
+    Written,
+    booking_difference,
+    draft,
+    replace_draft,
+    resolved_body,
+    total_difference,
+)
 from cloudify_pipeline.posting.endings import SETTLED, Ending, State, undone
 from cloudify_pipeline.posting.log.persons import Word, linked, words
 from cloudify_pipeline.posting.log.rounding_seen import remember_rounding
@@ -216,8 +224,8 @@ class _Post:
             booked = await self._book(stored)
             if isinstance(booked, Ending):
                 return booked
-            stored = booked
-            difference = total_difference(self._document, stored)
+            drafted, stored = stored, booked
+            difference = total_difference(self._document, stored) or booking_difference(self._document, drafted, stored)
         return stored if difference is None else self._ended("held", stored=stored, problem=difference)
 
     async def _learn(self, stored: LedgerDocument) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from cloudify_pipeline.accounting.chart import Number
-from cloudify_pipeline.accounting.documents import SalesDocument
+from cloudify_pipeline.accounting.documents import EXCHANGE_RATE, SalesDocument, carries
 from cloudify_pipeline.accounting.money import format_money
 from cloudify_pipeline.errors import Problem, Refused
 from cloudify_pipeline.ledgers.port import Ledger, LedgerDocument, Write
@@ -129,6 +129,22 @@ def total_difference(document: SalesDocument, stored: LedgerDocument) -> Problem
         field="total",
         found=ledger,
     )
+
+
+def booking_difference(document: SalesDocument, drafted: LedgerDocument, booked: LedgerDocument) -> Problem | None:
+    """What the booked invoice no longer says of what its draft said; the totals are compared by :func:`total_difference`.
+
+    Without its key above all, nobody would find it again when the log is lost.
+    """
+    # A rate that is the ledger's own may be another one on the day of the booking.
+    rate = ("exchange_rate",) if EXCHANGE_RATE in document.fields else ()
+    facts = ("customer", "date", "currency", "vat_zone", *rate)
+    lost = [] if carries(booked.key, document.key) else ["key"]
+    # What a ledger does not tell of drafts says nothing about the booking.
+    lost += [fact for fact in facts if getattr(drafted, fact) not in {None, getattr(booked, fact)}]
+    if not lost:
+        return None
+    return Problem("E-DROPPED", f"{named(booked)} did not keep from its draft: {', '.join(lost)}", field=lost[0])
 
 
 def resolved_body(ledger: Ledger, document: SalesDocument, numbers: Numbers) -> bytes | None:

@@ -112,8 +112,12 @@ def asked_types(invoices: InvoiceSettings) -> tuple[str, ...]:
     return tuple(dict.fromkeys([*triggers, *([CHARGE, PAYMENT] if invoices.include_charges else [])]))
 
 
-async def events_after(reader: StripeReader, types: Sequence[str], place: Place, now: datetime) -> LivePage | None:
+async def events_after(
+    reader: StripeReader, types: Sequence[str], place: Place, now: datetime, *, pages: int = 1
+) -> LivePage | None:
     """The next page of events behind `place`, in one request; None when Stripe does not know the place any more.
+
+    Without an event to stand on, up to `pages` are read, from the newest back to `place`.
 
     Raises:
         NotAuthorised: the key is refused or lacks a right.
@@ -131,6 +135,10 @@ async def events_after(reader: StripeReader, types: Sequence[str], place: Place,
         if refused.param != "ending_before":
             raise
         return None
+    found = [_event.decode(one.body) for one in page.objects]
+    while behind is None and page.has_more and found and (pages := pages - 1) > 0:
+        page = await reader.page("/v1/events", {**params, "starting_after": found[-1].id})
+        found += [_event.decode(one.body) for one in page.objects]
     # Events of one second keep Stripe's own order: reversed, not sorted.
-    events = [_event.decode(one.body) for one in page.objects][::-1]
+    events = found[::-1]
     return LivePage(tuple(events), page.has_more, complete=behind is not None or not page.has_more)

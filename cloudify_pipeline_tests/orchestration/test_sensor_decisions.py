@@ -189,6 +189,16 @@ def test_only_the_event_that_set_replay_asks_for_one(_name: str, update: LiveEve
     assert decided.mark.place.event == "evt_1"
 
 
+def test_replays_that_may_have_been_missed_are_said_to_be_lost() -> None:
+    other = status_set("evt_7", "in_7", "replay", {"metadata": {"po": "76"}})
+    asks = status_set("evt_8", "in_8", "replay", {"metadata": {"ledger_status": "booked"}})
+    nothing = replay_decision("nordlys", MARK, LivePage((other,), has_more=True, complete=False), NOW)
+    some = replay_decision("nordlys", MARK, LivePage((other, asks), has_more=True, complete=False), NOW)
+    assert (nothing.run_key, some.ids) == (None, ("in_8",))
+    for decided in (nothing, some):
+        assert decided.why == "more happened than can be read: replays asked for before evt_7 are lost"
+
+
 def test_without_a_cursor_replays_of_the_last_hour_are_found() -> None:
     assert replay_start(NOW) == Mark(Place(SECOND - 3600))
     assert replay_decision("nordlys", MARK, None, NOW).mark == replay_start(NOW)

@@ -260,6 +260,17 @@ def test_replay_in_the_metadata_replays_once(daemon: Daemon, sandbox: Sandbox) -
     assert daemon.tick("replay_requests") == []
 
 
+def test_a_replay_is_found_behind_an_hours_own_answers_after_the_cursor_was_reset(daemon: Daemon, sandbox: Sandbox) -> None:
+    invoices = [newly_paid(sandbox) for _ in range(3)]
+    sandbox.stripe.update_invoice(invoices[0], at=now(), metadata={"ledger_status": "replay"})
+    for n in range(240):
+        sandbox.stripe.update_invoice(invoices[1 + n % 2], at=now(), metadata={"ledger_status": "booked", "n": str(n)})
+    (request,) = daemon.tick("replay_requests")
+    assert ids_of(request) == [invoices[0]]
+    daemon.wait()
+    assert daemon.tick("replay_requests") == []
+
+
 def test_each_setting_of_replay_is_one_request_and_no_other_update_is(daemon: Daemon, sandbox: Sandbox) -> None:
     daemon.tick("replay_requests")
     invoice = newly_paid(sandbox)

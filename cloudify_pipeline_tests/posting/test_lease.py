@@ -3,13 +3,13 @@
 import subprocess
 import sys
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 from sqlalchemy import select
 
 from cloudify_pipeline.errors import RunStopped
-from cloudify_pipeline.posting.log.lease import TERM, held
+from cloudify_pipeline.posting.log.lease import TERM, held, in_utc
 from cloudify_pipeline.posting.log.schema import leases
 from cloudify_pipeline.posting.log.store import PostingLog
 
@@ -77,3 +77,11 @@ def test_a_killed_run_of_this_machine_holds_nobody_up(new_log: Callable[[], Post
     assert killed.returncode == -9
     with held(log.engine, "nordlys", now=NOW) as lease:
         assert lease.token == 2
+
+
+@pytest.mark.parametrize("hours", [-5, 0, 1, 14])
+def test_the_end_of_a_term_is_the_same_instant_in_the_zone_of_any_server(hours: int) -> None:
+    there = NOW.astimezone(timezone(timedelta(hours=hours)))
+    assert in_utc(there) == NOW
+    assert in_utc(there).hour == NOW.hour, "it is named as UTC"
+    assert in_utc(NOW.replace(tzinfo=None)) == NOW

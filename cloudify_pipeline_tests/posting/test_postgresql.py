@@ -2,10 +2,10 @@
 
 import os
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
-from sqlalchemy import create_engine, text
+from sqlalchemy import create_engine, event, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.schema import CreateIndex, CreateTable
@@ -14,7 +14,7 @@ from cloudify_pipeline.accounting.vat_evidence import Answer
 from cloudify_pipeline.errors import RunStopped
 from cloudify_pipeline.ledgers.port import LedgerIdentity
 from cloudify_pipeline.posting.log import schema as t
-from cloudify_pipeline.posting.log.lease import held
+from cloudify_pipeline.posting.log.lease import TERM, held
 from cloudify_pipeline.posting.log.retention import APPENDED, KEPT
 from cloudify_pipeline.posting.log.store import PostingLog
 from cloudify_pipeline.posting.log.vat_numbers import keep_vat_answers
@@ -69,17 +69,28 @@ def test_posting_on_a_server_writes_each_document_once_and_a_whole_chain(server:
     assert len(server.records("nordlys", find="in_2")) == 1
 
 
-def test_a_server_gives_one_lease_at_a_time(server: PostingLog) -> None:
+@pytest.mark.parametrize("zone", ["UTC", "America/New_York", "Europe/Copenhagen"])
+def test_a_server_gives_one_lease_at_a_time(server: PostingLog, zone: str) -> None:
+    event.listen(server.engine, "connect", lambda raw, _: raw.cursor().execute(f"SET SESSION TIME ZONE '{zone}'; COMMIT"))
+    server.engine.dispose()
     with held(server.engine, "nordlys", now=NOW):
         with server.engine.begin() as db:
             db.execute(t.leases.update().values(holder="otherhost:17"))
-        with pytest.raises(RunStopped, match="otherhost:17"), held(server.engine, "nordlys", now=NOW):
+        with pytest.raises(RunStopped, match="otherhost:17, until 09:05:00 UTC"), held(server.engine, "nordlys", now=NOW):
             raise AssertionError
+    with held(server.engine, "nordlys", now=NOW):
+        with server.engine.begin() as db:
+            db.execute(t.leases.update().values(holder="otherhost:17"))
+        with held(server.engine, "nordlys", now=NOW + TERM + timedelta(seconds=1)) as successor:
+            assert successor.token == 3
 
 
 @pytest.mark.parametrize("table", KEPT)
 def test_a_server_keeps_what_the_books_rest_on(server: PostingLog, table: str) -> None:
     Poster(FakeLedger(), server).run()
+    with server.engine.begin() as db:
+        row = {"connection": "nordlys", "stripe_id": "in_1", "day": "2026-11-02", "eu_consumer": False, "sale": "{}", "at": NOW}
+        db.execute(t.vat_sales.insert(), row)
     with pytest.raises(DBAPIError, match=f"{table} is kept for 10 years"), server.engine.begin() as db:
         db.execute(text(f"DELETE FROM {table}"))
 

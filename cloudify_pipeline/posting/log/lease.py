@@ -9,11 +9,12 @@ import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import Connection, Engine, select
 
 from cloudify_pipeline.errors import RunStopped
+from cloudify_pipeline.posting.log.inserting import insert
 from cloudify_pipeline.posting.log.schema import leases
 
 TERM = timedelta(minutes=5)
@@ -77,10 +78,12 @@ def _acquire(engine: Engine, connection: str, now: datetime) -> Lease:
         with engine.begin() as db:
             row = db.execute(select(leases).where(leases.c.connection == connection)).mappings().first()
             if row is None:
-                db.execute(leases.insert().values(connection=connection, token=0, holder=holder, expires_at=None))
+                # Two may come first at once: one row for both, and the token below decides.
+                first = insert(db.dialect.name, leases).values(connection=connection, token=0, holder=holder, expires_at=None)
+                db.execute(first.on_conflict_do_nothing())
                 continue
-            until = row["expires_at"]
-            if until is not None and until.replace(tzinfo=now.tzinfo) > now and not _gone(row["holder"]):
+            until = None if row["expires_at"] is None else in_utc(row["expires_at"])
+            if until is not None and until > now and not _gone(row["holder"]):
                 raise RunStopped(
                     f"another run of {connection} is at work ({row['holder']}, until {until:%H:%M:%S} UTC at the latest)",
                     code="E-LEASE",
@@ -94,6 +97,11 @@ def _acquire(engine: Engine, connection: str, now: datetime) -> Lease:
             if taken.rowcount == 1:
                 return Lease(connection, row["token"] + 1)
     raise RunStopped(f"another run of {connection} was faster", code="E-LEASE")
+
+
+def in_utc(at: datetime) -> datetime:
+    """`at` as the database gives it: SQLite without a zone, in UTC; PostgreSQL in the zone that its server is set to."""
+    return at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
 
 
 def _gone(holder: str) -> bool:

@@ -32,10 +32,14 @@ _PRESENT = {
 
 def guard(db: Connection) -> None:
     """Put the guard on every table that lacks it; one that somebody took away comes back."""
+    for statement in unguarded(db).values():
+        db.execute(text(statement))
+
+
+def unguarded(db: Connection) -> Mapping[str, str]:
+    """Those of :func:`triggers` that the database lacks."""
     present = set(db.scalars(text(_PRESENT[db.dialect.name])))
-    for name, statement in triggers(db.dialect.name).items():
-        if name not in present:
-            db.execute(text(statement))
+    return {name: statement for name, statement in triggers(db.dialect.name).items() if name not in present}
 
 
 def triggers(dialect: str) -> Mapping[str, str]:

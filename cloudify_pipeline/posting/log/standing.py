@@ -84,12 +84,21 @@ def differing(before: bytes, after: bytes) -> list[str]:
 
 
 def refusals(log: PostingLog, connection: str, keys: Sequence[str]) -> dict[tuple[str, str], int]:
-    """(key, revision) → in how many runs the ledger refused to write just that, or left it open whether it had."""
+    """(key, revision) → in how many runs the ledger refused to write just that, or left it open whether it had.
+
+    What it took later, when a person asked for one more try, was refused no longer.
+    """
     o, a = t.operations.c, t.attempts.c
+    later = t.operations.alias("later")
+    taken = (
+        select(later.c.id)
+        .where(later.c.connection == o.connection, later.c.key == o.key, later.c.id > o.id, later.c.state == "confirmed")
+        .exists()
+    )
     query = (
         select(o.key, o.revision, func.count(distinct(a.run_id)))
         .select_from(t.operations.join(t.attempts, a.operation_id == o.id))
-        .where(o.connection == connection, o.state.in_(("refused", "unknown")), a.outcome.in_(("refused", "unknown")))
+        .where(o.connection == connection, o.state.in_(("refused", "unknown")), a.outcome.in_(("refused", "unknown")), ~taken)
         .group_by(o.key, o.revision)
     )
     with log.engine.connect() as db:
