@@ -20,20 +20,20 @@ async def account() -> AsyncIterator[Account]:
 
 CHARGEBACK = ["charge.dispute.created", "charge.dispute.funds_withdrawn", "charge.dispute.closed"]
 LIVES = {
-    "lost": ({}, "lost", CHARGEBACK),
-    "won": ({}, "won", [*CHARGEBACK, "charge.dispute.funds_reinstated"]),
+    "lost": ("needs_response", "lost", CHARGEBACK),
+    "won": ("needs_response", "won", [*CHARGEBACK, "charge.dispute.funds_reinstated"]),
     "an inquiry": (
-        {"status": "warning_needs_response"}, "warning_closed", ["charge.dispute.created", "charge.dispute.closed"],
+        "warning_needs_response", "warning_closed", ["charge.dispute.created", "charge.dispute.closed"],
     ),
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("life", LIVES)
 async def test_a_dispute_is_told_by_its_events_and_in_lists(account: Account, life: str) -> None:
-    given, ends, events = LIVES[life]
+    begins, ends, events = LIVES[life]
     account.sold()
     (charge,) = account.store.rows("charge")
-    id_ = account.store.dispute(charge["id"], at=NOW, **given)
+    id_ = account.store.dispute(charge["id"], at=NOW, status=begins)
     account.store.decide_dispute(id_, ends, at=LATER)
     found = await account.get(f"/v1/disputes/{id_}")
     assert (found["status"], found["amount"], found["charge"]) == (ends, charge["amount"], charge["id"])
