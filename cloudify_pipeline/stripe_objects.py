@@ -4,7 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-Kind = Literal["customer", "product", "price", "tax_rate", "invoice", "charge", "invoice_payment", "credit_note", "refund"]
+Kind = Literal[
+    "customer", "product", "price", "tax_rate", "invoice", "charge", "invoice_payment", "credit_note", "refund", "dispute",
+]  # fmt: skip
 """What is staged; Stripe's own word for the object."""
 
 EVENTS = "events"

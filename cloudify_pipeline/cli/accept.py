@@ -11,7 +11,7 @@ from cloudify_pipeline.cli.sync import document, run_job_here
 from cloudify_pipeline.control.accept import accept as keep_word
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The connection.")]
-Record = Annotated[str, typer.Argument(metavar="ID", help="The held Stripe invoice, payment, credit note or refund.")]
+Record = Annotated[str, typer.Argument(metavar="ID", help="The held Stripe invoice, payment, credit note, refund or dispute.")]
 Post = Annotated[bool, typer.Option("--post", help="Post it as planned, although the ledger seems to have it.")]
 Number = Annotated[str | None, typer.Option("--number", metavar="N", help="Which of several documents shown is meant.")]
 

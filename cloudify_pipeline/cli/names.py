@@ -17,7 +17,7 @@ from cloudify_pipeline.settings.paths import connection_names, posting_url
 
 Name = Annotated[str | None, typer.Argument(metavar="NAME", help="The connection; may be left out when there is only one.")]
 
-_DOCUMENTS = ("in_", "ch_", "py_", "cn_", "re_", "pyr_")
+_DOCUMENTS = ("in_", "ch_", "py_", "cn_", "re_", "pyr_", "du_", "dp_")
 _RECORDS = (*_DOCUMENTS, "cus_", "prod_")
 
 
@@ -48,14 +48,16 @@ def chosen_and_records(words: Sequence[str]) -> tuple[str, list[str]]:
 
 
 def documents_only(ids: Sequence[str]) -> list[str]:
-    """`ids`, all of invoices, charges, credit notes or refunds.
+    """`ids`, all of invoices, charges, credit notes, refunds or disputes.
 
     Raises:
         SettingsError: one is something else.
     """
     wrong = [one for one in ids if not one.startswith(_DOCUMENTS)]
     if wrong:
-        allowed = "Stripe invoice or charge ids, or those of credit notes and refunds: in_…, ch_…, py_…, cn_…, re_…"
+        allowed = (
+            "Stripe invoice or charge ids, or those of credit notes, refunds and disputes: in_…, ch_…, py_…, cn_…, re_…, du_…"
+        )
         raise SettingsError("the call", [SettingsProblem("INVOICE", one, allowed) for one in wrong])
     return list(dict.fromkeys(ids))
 

@@ -18,6 +18,7 @@ DECISIONS: Mapping[str, tuple[Decision, ...]] = {
     "E-VOIDED": ("keep",),
     "E-UNCOLLECTIBLE": ("keep",),
     "E-CREDITED": ("keep",),
+    "E-DISPUTED": ("keep",),
     "E-REF-OVER": ("keep",),
     "E-CHANGED": ("keep",),
 }

@@ -5,16 +5,20 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from cloudify_pipeline.accounting.money import to_minor
+from cloudify_pipeline.control.joined import DISPUTES
 from cloudify_pipeline.control.opened import OpenConnection
 from cloudify_pipeline.posting.log.standing import posted_amounts
 from cloudify_pipeline.posting.log.store import Identity
 from cloudify_pipeline.posting.originals import RETURNED
-from cloudify_pipeline.staging.corrections import StagedNote, StagedRefund
+from cloudify_pipeline.staging.corrections import StagedDispute, StagedNote, StagedRefund
 
 ClosedState = Literal["void", "uncollectible"]
 ENDINGS: tuple[ClosedState, ...] = ("uncollectible", "void")
 UNDONE = frozenset({"failed", "canceled"})
 """A refund that came to nothing (reference/stripe.md): Stripe has the money again."""
+LOST = "lost"
+"""The one status in which a dispute takes a sale back: an inquiry, an open one and an appeal decide nothing."""
+WON: Literal["won"] = "won"
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +31,7 @@ class Claim:
 
     id: str
     original: str
-    kind: Literal["credit_note", "refund", "void", "uncollectible", "returned"]
+    kind: Literal["credit_note", "refund", "dispute", "void", "uncollectible", "returned"]
     status: str
     content_hash: str
     minor: int | None
@@ -36,9 +40,11 @@ class Claim:
     only_notes: bool = True
     """Whether all that was taken off before it was taken off by credit notes, whose VAT is known."""
     refunds: tuple[str, ...] = ()
-    """The refunds a credit note is for that stand in the ledger as documents of their own: it is posted by them."""
+    """Refunds and disputes a credit note is for that stand in the ledger as documents of their own: it is posted by them."""
     explains: tuple[str, ...] = ()
-    """All refunds a credit note is for, whatever is known of them."""
+    """All refunds and disputes a credit note is or may be for, whatever is known of them."""
+    notes: tuple[str, ...] = ()
+    """Credit notes that somebody may have written for a dispute that was lost."""
 
 
 def claims(opened: OpenConnection, standing: Mapping[str, Identity]) -> list[Claim]:
@@ -46,8 +52,10 @@ def claims(opened: OpenConnection, standing: Mapping[str, Identity]) -> list[Cla
     staged = opened.staging
     with staged.reading():
         notes, refunds, closed = staged.credit_notes(), staged.refunds(), staged.closed_invoices()
-    amounts = _posted(opened, [one for one in standing if one.startswith(("re_", "pyr_")) or one.endswith(_OF_STATES)])
-    named: list[Claim] = [*_notes(opened, notes, standing), *_refunds(opened, notes, refunds, standing, amounts)]
+        disputes = staged.disputes()
+    amounts = _posted(opened, [one for one in standing if one.startswith(("re_", "pyr_", *DISPUTES)) or one.endswith(_OF_STATES)])
+    named: list[Claim] = [*_notes(opened, notes, disputes, standing), *_refunds(opened, notes, refunds, standing, amounts)]
+    named += _disputes(opened, notes, disputes, standing, amounts)
     named += _closed(opened, closed, standing, amounts)
     # What stands counts first: what is new may take off no more than the rest.
     return list(_in_order(sorted(named, key=lambda one: one.id not in standing)))
@@ -66,16 +74,19 @@ def _posted(opened: OpenConnection, ids: Sequence[str]) -> dict[str, int]:
     }
 
 
-def _notes(opened: OpenConnection, notes: Iterable[StagedNote], standing: Mapping[str, Identity]) -> Iterable[Claim]:
+def _notes(
+    opened: OpenConnection, notes: Iterable[StagedNote], disputes: Iterable[StagedDispute], standing: Mapping[str, Identity]
+) -> Iterable[Claim]:
     wanted = opened.settings.invoices.credit_notes
     for note in notes:
         # What stands in the ledger counts, whatever has become of it in Stripe.
         stands = note.id in standing
-        by = () if stands else tuple(one for one in note.refunds if one in standing and f"{one}{RETURNED}" not in standing)
+        answers = [*note.refunds, *(one.id for one in disputes if note.out_of_band and _may_be_for(note, one))]
+        by = () if stands else tuple(one for one in answers if one in standing and f"{one}{RETURNED}" not in standing)
         posted = stands or (wanted and note.status == "issued" and not by)
         yield Claim(
             note.id, note.invoice, "credit_note", note.status, note.content_hash, note.amount_minor, posted,
-            refunds=by, explains=tuple(note.refunds),
+            refunds=by, explains=tuple(answers),
         )  # fmt: skip
 
 
@@ -105,6 +116,37 @@ def _refunds(
         back = f"{one.id}{RETURNED}"
         booked = stands is not None and stands.ledger_kind == "booked_invoice"
         if back in standing or (booked and wanted and one.status in UNDONE):
+            yield Claim(back, original, "returned", one.status, one.content_hash, -minor, posted=True)
+
+
+def _may_be_for(note: StagedNote, dispute: StagedDispute) -> bool:
+    """Whether `note` may have been written for the loss of `dispute`: Stripe keeps no link, and gives no money back for it."""
+    after = note.invoice == dispute.invoice and note.created >= dispute.created
+    return after and note.out_of_band > 0 and note.status == "issued"
+
+
+def _disputes(
+    opened: OpenConnection,
+    notes: Sequence[StagedNote],
+    disputes: Iterable[StagedDispute],
+    standing: Mapping[str, Identity],
+    amounts: Mapping[str, int],
+) -> Iterable[Claim]:
+    """Disputes, each followed by what takes it back when it is won after it was posted as lost."""
+    wanted = opened.settings.invoices.corrections.disputes == "credit"
+    outside = [note for note in notes if note.out_of_band]
+    for one in disputes:
+        original = one.invoice or one.charge
+        if original is None:
+            continue
+        stands = standing.get(one.id)
+        minor = one.amount_minor if stands is None else amounts.get(one.id, one.amount_minor)
+        by = () if stands is not None else tuple(note.id for note in outside if _may_be_for(note, one))
+        posted = stands is not None or (wanted and one.status == LOST and minor > 0 and not by)
+        yield Claim(one.id, original, "dispute", one.status, one.content_hash, minor, posted, notes=by)
+        back = f"{one.id}{RETURNED}"
+        booked = stands is not None and stands.ledger_kind == "booked_invoice"
+        if back in standing or (booked and wanted and one.status == WON):
             yield Claim(back, original, "returned", one.status, one.content_hash, -minor, posted=True)
 
 

@@ -147,7 +147,7 @@ async def _stripe(opened: OpenConnection, findings: list[Finding]) -> dict[str, 
     findings += [_finding("stripe", "warning", one.code, one.found) for one in clock_problems(ahead)]
     for right in rights.refused:
         words = f"the key may not read {right.resource}: {right.why}"
-        findings.append(_finding("stripe", "error", "E-CONN-ROLE", words))
+        findings.append(_finding("stripe", "error" if right.vital else "warning", "E-CONN-ROLE", words))
     writes = _writes(opened)
     if opened.may_write and writes and key.startswith("rk_"):
         facts["needs to write"] = f"{' and '.join(writes)} (a key does not tell whether it may)"

@@ -10,9 +10,11 @@ from decimal import Decimal
 
 from cloudify_pipeline.accounting.documents import EXCHANGE_RATE, CustomerRef, DocumentKind
 from cloudify_pipeline.accounting.money import format_money, from_minor
-from cloudify_pipeline.control.claims import UNDONE, Claim, claims
+from cloudify_pipeline.control import disputes, refunds
+from cloudify_pipeline.control.claims import UNDONE, WON, Claim, claims
 from cloudify_pipeline.control.corrections_due import INSTANTS
-from cloudify_pipeline.control.joined import joined_records, staged_objects
+from cloudify_pipeline.control.disputes import dispute, reinstated, without_original
+from cloudify_pipeline.control.joined import DISPUTES, joined_records, staged_objects
 from cloudify_pipeline.control.opened import OpenConnection
 from cloudify_pipeline.errors import Problem
 from cloudify_pipeline.ledgers.port import Ledger, LedgerDocument
@@ -39,6 +41,8 @@ DocumentPlan = PlannedDocument | Hold | Skip
 _NOT_YET = frozenset({"S-NOT-DUE", "S-NEVER-SENT"})
 WAITING = frozenset({"planned", "held", "failed"})
 _COUNTED = {"in_": "credit_note"}
+_BY_THEMSELVES = {"refund": (refunds.concerns, refunds.none_due), "dispute": (disputes.concerns, disputes.none_lost)}
+"""What is not due as such: whether it is looked at by itself, and what becomes of one that was told of before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +70,7 @@ class Corrections:
     _known: Collection[str] = ()
     """Ids that the log has an ending of."""
     _told: dict[str, tuple[str, Hold]] = field(default_factory=dict)
-    """Refunds that are a person's, by id, if the invoice that they are of is posted in this run."""
+    """Refunds and disputes that are a person's, by id, if the invoice that they are of is posted in this run."""
     _originals: dict[str, LedgerDocument | Problem] = field(default_factory=dict)
 
     def explained(self, original_id: str) -> int:
@@ -124,8 +128,11 @@ class Corrections:
             found = self._found(one, raw, original)
             if isinstance(found, Problem):
                 held = Hold(one.id, found, (), _subject(one, raw, original), one.content_hash)
-                if one.kind == "refund" and not one.posted and one.original not in self._standing:
+                told_with = one.kind == "dispute" or (one.kind == "refund" and not one.posted)
+                if told_with and one.original not in self._standing:
                     self._told[one.id] = one.original, held
+                    if one.kind == "dispute":
+                        self.undone[one.id] = without_original(held, one.original)
                 else:
                     self.undone[one.id] = held
             elif isinstance(found, Skip):
@@ -137,11 +144,16 @@ class Corrections:
         """What a claim comes to; None for one that nothing is said of."""
         if one.kind == "credit_note":
             return self._credit_note(one, raw, original)
+        concerns, none_due = _BY_THEMSELVES.get(one.kind, (None, None))
+        if concerns and none_due and not concerns(one, self._standing):
+            return none_due(one) if one.id in self._known else None
         if original is None:
             # Of a refund that a credit note explains nothing is due.
             return self._unread(one) if one.minor else None
         if one.kind == "refund":
-            return self._refund(one, raw, original) if self._concerns(one) else self._no_refund(one)
+            return self._refund(one, raw, original)
+        if one.kind == "dispute":
+            return self._dispute(one, raw, original)
         if one.kind == "returned":
             return self._returned(one, raw, original)
         return self._closed(one, original)
@@ -168,24 +180,6 @@ class Corrections:
             return unread or Skip(one.id, "S-NO-ORIGINAL", f"its invoice {one.original} is not staged")
         return credit_note(note, original) if one.minor else Skip(one.id, "S-ZERO", "the total is zero")
 
-    def _concerns(self, one: Claim) -> bool:
-        """Whether a refund is looked at by itself; one of a payment that is not credited is told by the payment's own hold."""
-        if one.id in self._standing:
-            return True
-        if one.status != "succeeded" or not one.minor:
-            return False
-        return one.posted or one.original.startswith("in_")
-
-    def _no_refund(self, one: Claim) -> Skip | None:
-        """What became of a refund that was told of before, and is not one any more or is told by a credit note."""
-        if one.id not in self._known:
-            return None
-        if one.status != "succeeded":
-            return Skip(one.id, "S-REFUND-FAILED", f"the refund is {one.status} in Stripe")
-        if not one.minor:
-            return Skip(one.id, "S-HAS-CREDIT-NOTE", "a credit note in Stripe says what it is for")
-        return Skip(one.id, "S-NO-ORIGINAL", f"{one.original}, which it refunds, is not in the ledger or tells of it itself")
-
     def _refund(self, one: Claim, refund: Raw, original: Record) -> Correction | Problem | Skip:
         stands, at = self._standing.get(one.id), instant(refund.get("created")) or self.opened.clock()
         back = f"{one.id}{RETURNED}"
@@ -199,9 +193,20 @@ class Corrections:
             return Problem("E-CREDITED", message, found=amount)
         return reversal(one.id, original, Part(one.minor or 0, one.before), at, "refund")
 
+    def _dispute(self, one: Claim, raw: Raw, original: Record) -> Correction | Problem | Skip:
+        stands, back = self._standing.get(one.id), f"{one.id}{RETURNED}"
+        if stands is not None and one.status == WON:
+            if any(claim.id == back for claim in self._claims):
+                return Skip(one.id, "S-CHANGED", f"the dispute is {one.status} in Stripe, and {back} takes it back")
+            return _voided(f"the dispute is {one.status}", one.status, stands)
+        sale = self._standing.get(one.original)
+        return dispute(one, raw, original, self.opened.clock(), None if sale is None else _words(sale))
+
     def _returned(self, one: Claim, refund: Raw, original: Record) -> Correction | Problem:
         """A refund that is posted and did not succeed afterwards: the sale stands again, from the day this is seen."""
         stands, now = self._standing.get(one.id), self.opened.clock()
+        if one.id.startswith(DISPUTES):
+            return reinstated(one, original, now, None if stands is None else _words(stands))
         if stands is not None and one.status not in UNDONE:
             message = f"the refund is {one.status} again in Stripe, and {_words(stands)} took it back"
             return Problem("E-CHANGED", message, field="status", found=one.status)
@@ -320,7 +325,7 @@ class Corrections:
 
 def is_correction(stripe_id: str) -> bool:
     """Whether the document of this id takes another one back."""
-    return stripe_id.startswith(("cn_", "re_", "pyr_")) or ":" in stripe_id
+    return stripe_id.startswith(("cn_", "re_", "pyr_", *DISPUTES)) or ":" in stripe_id
 
 
 def _without(one: Pending, plan: DocumentPlan | None) -> Hold | Skip | None:

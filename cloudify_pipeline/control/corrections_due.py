@@ -7,13 +7,14 @@ from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
+from cloudify_pipeline.control.claims import LOST
 from cloudify_pipeline.planning.records import instant
 from cloudify_pipeline.settings.models import ConnectionSettings
 from cloudify_pipeline.staging.store import Staging
 
 IN_LEDGER = frozenset({"posting", "posted", "booked", "failed"})
 ENDED = IN_LEDGER | {"planned", "held"}
-"""States of a document that is due: what corrects it is due as well. A refund that is left to a person waits for the ledger."""
+"""States of a document that is due: what corrects it is due too. One that is left to a person waits for the ledger."""
 INSTANTS = {"void": "voided_at", "uncollectible": "marked_uncollectible_at"}
 
 StateOf = Callable[[str], str | None]
@@ -21,7 +22,7 @@ StateOf = Callable[[str], str | None]
 
 @dataclass(frozen=True, slots=True)
 class DueCorrection:
-    """A credit note, refund or closed invoice that should be a document, held or failed, and since when."""
+    """A credit note, refund, lost dispute or closed invoice that should be a document, held or failed, and since when."""
 
     stripe_id: str
     original: str
@@ -33,9 +34,11 @@ def due_corrections(
 ) -> list[DueCorrection]:
     """Those that are due, oldest first, leaving out `but`; `state_of` tells how an original ended, None where nobody knows."""
     refunds = ENDED if settings.invoices.corrections.refunds == "credit" else IN_LEDGER
+    disputes = ENDED if settings.invoices.corrections.disputes == "credit" else IN_LEDGER
     due = [
         *(one for one in _notes(staging, settings, but) if state_of(one.original) in ENDED),
         *(one for one in _refunds(staging, settings, but) if state_of(one.original) in refunds),
+        *(one for one in _disputes(staging, but) if state_of(one.original) in disputes),
         *_closed(staging, settings, state_of, but),
     ]
     return sorted(due, key=lambda one: (one.since, one.stripe_id))
@@ -60,6 +63,13 @@ def _refunds(staging: Staging, settings: ConnectionSettings, but: Collection[str
             continue
         if refund.amount_minor > explained.get(refund.id, 0) and (credited or refund.invoice is not None):
             yield DueCorrection(refund.id, original, refund.created)
+
+
+def _disputes(staging: Staging, but: Collection[str]) -> Iterator[DueCorrection]:
+    for dispute in staging.disputes():
+        original = dispute.invoice or dispute.charge
+        if original is not None and dispute.id not in but and dispute.status == LOST and dispute.amount_minor:
+            yield DueCorrection(dispute.id, original, dispute.created)
 
 
 def _closed(staging: Staging, settings: ConnectionSettings, state_of: StateOf, but: Collection[str]) -> Iterator[DueCorrection]:

@@ -26,7 +26,7 @@ from cloudify_pipeline.planning.plans import (
 from cloudify_pipeline.posting.endings import RecordKind
 from cloudify_pipeline.stripe_objects import Kind
 
-_DOCUMENTS = ("in", "ch", "py", "cn", "re", "pyr")
+_DOCUMENTS = ("in", "ch", "py", "cn", "re", "pyr", "du", "dp")
 _KINDS: dict[str, RecordKind] = {**dict.fromkeys(_DOCUMENTS, "document"), "cus": "customer", "prod": "product"}
 
 

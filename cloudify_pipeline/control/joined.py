@@ -9,6 +9,9 @@ from cloudify_pipeline.stripe_objects import Kind
 
 T = TypeVar("T")
 
+DISPUTES = ("du_", "dp_")
+"""What the id of a dispute begins with, by its age."""
+
 PORTION = 500
 """Records that are in memory at one time."""
 
@@ -84,6 +87,8 @@ def staged_kind(stripe_id: str) -> Kind:
         return "credit_note"
     if stripe_id.startswith(("re_", "pyr_")):
         return "refund"
+    if stripe_id.startswith(DISPUTES):
+        return "dispute"
     return "charge" if is_charge(stripe_id) else "invoice"
 
 

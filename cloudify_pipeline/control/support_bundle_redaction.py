@@ -45,7 +45,7 @@ _EMAIL = re.compile(r"[^\s<>\"'(),;:]+@[^\s<>\"'(),;:]+\.\w+")
 _QUOTED = re.compile(r"'([^'\n]*)'|\"([^\"\n]*)\"|“([^”\n]*)”")
 _SECRET = re.compile(r"\b(?:sk|rk|pk|whsec)_[A-Za-z0-9_*.-]{6,}")
 _PASSWORD = re.compile(r"(://)[^/\s:@]+:[^/\s@]+@")
-_LONG_NUMBER = re.compile(r"(?<![\w.,:-])\+?\d[\d ]{6,}\d(?![\w.,:-]*\d)")
+_LONG_NUMBER = re.compile(r"(?<![\w.,:~-])\+?\d[\d ]{6,}\d(?![\w.,:-]*\d)")
 _WORD = re.compile(r"\w+(?:[-.']\w+)*")
 _IN_A_NUMBER = re.compile(r"\d[-.,:/]_|_[-.,:/]\d")
 """Digits that go on beside ``_``: a postal code is no part of a date or an amount."""

@@ -36,6 +36,7 @@ _SOURCES = {
         ["stripe", "charges"],
         ["stripe", "credit_notes"],
         ["stripe", "refunds"],
+        ["stripe", "disputes"],
         ["stripe", "tax_rates"],
     ],
 }

@@ -29,6 +29,7 @@ _DESCRIPTIONS = {
     ),
     "charges": "Payments that were taken without an invoice.",
     "refunds": "Money that went back on payments, with or without a credit note.",
+    "disputes": "Payments that a buyer's bank questions: what is lost takes the sale back.",
     "credit_notes": "What takes invoices back, in whole or in part, with all its lines. Amounts are positive, as in Stripe.",
 }
 
@@ -40,6 +41,7 @@ _KINDS: dict[str, Kind] = {
     "invoices": "invoice",
     "charges": "charge",
     "refunds": "refund",
+    "disputes": "dispute",
     "credit_notes": "credit_note",
 }
 
@@ -61,7 +63,9 @@ _COLUMNS = {
     "sum_fault": "what does not add up in Stripe's own amounts; empty when all does",
     "invoice": "the invoice that it corrects",
     "refunds": "the refunds that belong to it, each with its amount in minor units",
-    "charge": "the payment that was refunded",
+    "out_of_band_minor": "how much of it was given back outside Stripe",
+    "disputed": "whether the buyer's bank questions it, or did",
+    "charge": "the payment that was refunded or disputed",
     "payment_intent": "the payment it belongs to",
     "tax_exempt": "none, exempt or reverse",
     "percentage": "percent",

@@ -35,6 +35,7 @@ def sums(rows: Iterable[Mapping[str, Any]], states: Sequence[str]) -> str:
 def stripe_link(stripe_id: str, *, live: bool) -> str:
     """The Stripe dashboard's page of an invoice, payment, credit note or customer."""
     pages = {"in": "invoices", "ch": "payments", "py": "payments", "cn": "credit_notes", "cus": "customers", "prod": "products"}
+    pages |= {"du": "disputes", "dp": "disputes"}
     # A refund has no page of its own.
     found = stripe_id.partition(":")[0]
     page = pages.get(found.split("_", 1)[0])

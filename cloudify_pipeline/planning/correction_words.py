@@ -13,7 +13,7 @@ from babel.languages import get_official_languages
 from cloudify_pipeline.accounting.chart import Number
 from cloudify_pipeline.planning.records import InvoiceRecord, Record, billing_country, book_date
 
-Why = Literal["credit_note", "refund", "void", "uncollectible", "returned"]
+Why = Literal["credit_note", "refund", "void", "uncollectible", "returned", "dispute", "won"]
 NUMBER = "{number}"
 """Where the ledger's number of the original stands in a text, as long as nobody knows it."""
 
@@ -25,6 +25,8 @@ _WORDS: Mapping[str, Mapping[str, str]] = {
         "void": "Reversal of {original}: the invoice was voided",
         "uncollectible": "Reversal of {original}: the invoice was written off",
         "returned": "Reversal of refund {id}, which did not succeed, of {original}",
+        "dispute": "Reversal of {original}: dispute {id} was lost",
+        "won": "Reinstatement of {original}: dispute {id} was won after all",
         "invoice": "invoice",
         "payment": "payment",
         "of": "of",
@@ -35,6 +37,8 @@ _WORDS: Mapping[str, Mapping[str, str]] = {
         "void": "Tilbageførsel af {original}: fakturaen er annulleret",
         "uncollectible": "Tilbageførsel af {original}: fakturaen er afskrevet",
         "returned": "Tilbageførsel af tilbagebetaling {id}, som ikke blev gennemført, af {original}",
+        "dispute": "Tilbageførsel af {original}: indsigelse {id} er tabt",
+        "won": "Genindførsel af {original}: indsigelse {id} blev alligevel vundet",
         "invoice": "faktura",
         "payment": "betaling",
         "of": "af",
@@ -55,7 +59,7 @@ class Naming:
 
 
 def naming(why: Why, name: str, original: Record) -> Naming:
-    """How the correction `name` (a credit note's number, a refund's id) names `original`."""
+    """How the correction `name` (a credit note's number, the id of a refund or dispute) names `original`."""
     words = _WORDS[_language(original)]
     what = words["invoice" if isinstance(original, InvoiceRecord) else "payment"]
     moment = original.instant("effective_at") or original.instant("finalized_at")

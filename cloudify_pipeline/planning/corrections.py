@@ -98,9 +98,9 @@ def note_tax(note: Raw) -> int:
 
 
 def refunded_already(them: Iterable[str]) -> Problem:
-    """Why a credit note is not posted: the refunds that it is for stand in the ledger by themselves, as `them` in words."""
+    """Why a credit note is not posted: the refunds or disputes that it is for stand in the ledger by themselves, as `them`."""
     found = ", ".join(them)
-    return Problem("E-CREDITED", f"the refund that it is for stands in the ledger by itself: {found}", found=found)
+    return Problem("E-CREDITED", f"what it is for stands in the ledger by itself: {found}", found=found)
 
 
 def over_credited(before: int, correction: Correction, original: Record) -> Problem | None:

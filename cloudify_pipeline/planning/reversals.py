@@ -1,4 +1,4 @@
-"""Corrections that Stripe makes no credit note for: a voided or written-off invoice, and a refund.
+"""Corrections that Stripe makes no credit note for: a voided or written-off invoice, a refund, a lost dispute.
 
 All of a document is every line of it, negative. A part of it has the one VAT rate that the document has; where it has several,
 nobody can tell which was given back, and it is held.
@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, Literal
 
 from cloudify_pipeline.accounting.money import format_money, from_minor
 from cloudify_pipeline.errors import Problem
@@ -41,8 +41,10 @@ def reversal(stripe_id: str, original: Record, part: Part, at: datetime, why: Wh
     return Correction(stripe_id, original.stripe_id, part.minor, at, record, naming(why, stripe_id, original))
 
 
-def returned(stripe_id: str, refund: Correction, original: Record, at: datetime) -> Correction:
-    """A refund's correction taken back itself, on the day of `at`: the money came back, so the sale stands again."""
+def returned(
+    stripe_id: str, refund: Correction, original: Record, at: datetime, why: Literal["returned", "won"] = "returned"
+) -> Correction:
+    """A refund's or dispute's correction taken back itself, on the day of `at`: the money came back, so the sale stands."""
     record = refund.record
     taken: Record
     if isinstance(record, ChargeRecord):
@@ -51,7 +53,7 @@ def returned(stripe_id: str, refund: Correction, original: Record, at: datetime)
         taken = ChargeRecord(charge, record.customer)
     else:
         taken = _whole(stripe_id, record, at)
-    words = naming("returned", refund.stripe_id, original)
+    words = naming(why, refund.stripe_id, original)
     return Correction(stripe_id, refund.original_id, -refund.minor, at, taken, words)
 
 

@@ -165,11 +165,12 @@ class Rounding(Section):
 
 
 class Corrections(Section):
-    """What becomes of a posted invoice that is voided or written off in Stripe, or refunded without a credit note."""
+    """What becomes of a posted sale that is voided, written off, refunded without a credit note, or lost to a dispute."""
 
     voided: Literal["hold", "credit"] = "hold"
     uncollectible: Literal["hold", "credit"] = "hold"
     refunds: Literal["hold", "credit"] = "hold"
+    disputes: Literal["hold", "credit"] = "hold"
 
 
 class InvoiceSettings(Section):

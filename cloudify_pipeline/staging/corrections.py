@@ -1,4 +1,4 @@
-"""What in staging takes sales back: credit notes, refunds, and invoices that were voided or written off; without their bodies."""
+"""What in staging takes sales back, without bodies: credit notes, refunds, disputes, voided and written-off invoices."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -22,6 +22,8 @@ class StagedNote:
     amount_minor: int
     created: datetime
     refunds: Mapping[str, int] = field(default_factory=dict)
+    out_of_band: int = 0
+    """What was given back outside Stripe."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,14 +39,31 @@ class StagedRefund:
     created: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class StagedDispute:
+    """A dispute: of which payment, and which invoice that pays, if any (minor units of `currency`)."""
+
+    id: str
+    content_hash: str
+    charge: str | None
+    invoice: str | None
+    status: str
+    amount_minor: int
+    created: datetime
+    currency: str
+
+
 def credit_notes(connection: Connection) -> list[StagedNote]:
     """Every staged credit note of an invoice, oldest first."""
     rows = connection.execute("""
-        SELECT id, content_hash, invoice, CASE WHEN deleted THEN 'deleted' ELSE status END, amount_minor, created, refunds
+        SELECT id, content_hash, invoice, CASE WHEN deleted THEN 'deleted' ELSE status END, amount_minor, created, refunds,
+            out_of_band_minor
         FROM credit_notes WHERE invoice IS NOT NULL ORDER BY created, id""").fetchall()
     return [
-        StagedNote(stripe_id, source_hash(digest), invoice, status, int(minor or 0), _utc(at), _refunds(refunds))
-        for stripe_id, digest, invoice, status, minor, at, refunds in rows
+        StagedNote(
+            stripe_id, source_hash(digest), invoice, status, int(minor or 0), _utc(at), _refunds(refunds), int(outside or 0)
+        )
+        for stripe_id, digest, invoice, status, minor, at, refunds, outside in rows
     ]
 
 
@@ -59,19 +78,29 @@ def credited(connection: Connection, invoices: Sequence[str]) -> dict[str, int]:
 
 def refunds(connection: Connection) -> list[StagedRefund]:
     """Every staged refund, oldest first."""
-    rows = connection.execute("""
+    return [StagedRefund(*row[:-1]) for row in _of_payments(connection, "refunds")]
+
+
+def disputes(connection: Connection) -> list[StagedDispute]:
+    """Every staged dispute, oldest first."""
+    return [StagedDispute(*row) for row in _of_payments(connection, "disputes")]
+
+
+def _of_payments(connection: Connection, table: str) -> list[tuple[str, str, str | None, str | None, str, int, datetime, str]]:
+    rows = connection.execute(f"""
         WITH by_charge AS (
             SELECT charge, min(invoice) AS invoice FROM invoice_payments WHERE charge IS NOT NULL GROUP BY charge),
         by_intent AS (
             SELECT payment_intent, min(invoice) AS invoice FROM invoice_payments WHERE payment_intent IS NOT NULL
             GROUP BY payment_intent)
-        SELECT r.id, r.content_hash, r.charge, coalesce(by_charge.invoice, by_intent.invoice), r.status, r.amount_minor, r.created
-        FROM refunds r LEFT JOIN by_charge ON by_charge.charge = r.charge
+        SELECT r.id, r.content_hash, r.charge, coalesce(by_charge.invoice, by_intent.invoice), r.status, r.amount_minor,
+            r.created, r.currency
+        FROM {table} r LEFT JOIN by_charge ON by_charge.charge = r.charge
         LEFT JOIN by_intent ON by_intent.payment_intent = r.payment_intent
         WHERE NOT r.deleted ORDER BY r.created, r.id""").fetchall()
     return [
-        StagedRefund(stripe_id, digest, charge, invoice, status or "", int(minor or 0), _utc(at))
-        for stripe_id, digest, charge, invoice, status, minor, at in rows
+        (stripe_id, digest, charge, invoice, status or "", int(minor or 0), _utc(at), str(currency or "").upper())
+        for stripe_id, digest, charge, invoice, status, minor, at, currency in rows
     ]
 
 

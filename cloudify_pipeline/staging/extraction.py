@@ -67,6 +67,11 @@ def unjudged_charges(connection: Connection) -> list[tuple[str, str | None]]:
     return [(str(charge), None if intent is None else str(intent)) for charge, intent in rows]
 
 
+def is_disputed(connection: Connection) -> bool:
+    """Whether any staged payment is, or was, disputed."""
+    return connection.execute("SELECT 1 FROM charges WHERE disputed AND NOT deleted LIMIT 1").fetchone() is not None
+
+
 def missing_references(connection: Connection) -> dict[Kind, list[str]]:
     """Customers, products and prices that staged invoices or charges name and that are not staged themselves."""
     missing: dict[Kind, list[str]] = {}

@@ -135,7 +135,7 @@ def _invoice(invoice: dict[str, Any]) -> Row:
 def _charge(charge: dict[str, Any]) -> Row:
     return (
         charge.get("status"), _id(charge.get("customer")), charge.get("currency"), charge.get("amount"),
-        _id(charge.get("payment_intent")),
+        _id(charge.get("payment_intent")), bool(charge.get("disputed")),
     )  # fmt: skip
 
 
@@ -151,14 +151,14 @@ def _credit_note(note: dict[str, Any]) -> Row:
     refunds = [f"{_id(one['refund'])}={one.get('amount_refunded')}" for one in note.get("refunds") or () if one.get("refund")]
     return (
         note.get("status"), _id(note.get("customer")), note.get("currency"), note.get("total"), _text(note.get("number")),
-        _id(note.get("invoice")), " ".join(refunds) or None,
+        _id(note.get("invoice")), " ".join(refunds) or None, note.get("out_of_band_amount"),
     )  # fmt: skip
 
 
-def _refund(refund: dict[str, Any]) -> Row:
+def _of_payment(taken: dict[str, Any]) -> Row:
     return (
-        refund.get("status"), refund.get("currency"), refund.get("amount"), _id(refund.get("charge")),
-        _id(refund.get("payment_intent")),
+        taken.get("status"), taken.get("currency"), taken.get("amount"), _id(taken.get("charge")),
+        _id(taken.get("payment_intent")),
     )  # fmt: skip
 
 
@@ -171,7 +171,8 @@ _COLUMNS: dict[Kind, Callable[[dict[str, Any]], Row]] = {
     "charge": _charge,
     "invoice_payment": _invoice_payment,
     "credit_note": _credit_note,
-    "refund": _refund,
+    "refund": _of_payment,
+    "dispute": _of_payment,
 }
 
 

@@ -7,7 +7,7 @@ import duckdb
 
 from cloudify_pipeline.stripe_objects import Kind
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -81,7 +81,7 @@ _COLUMNS: dict[Kind, tuple[str, dict[str, str]]] = {
         "charges",
         {
             "status": "VARCHAR", "customer": "VARCHAR", "currency": "VARCHAR", "amount_minor": "BIGINT",
-            "payment_intent": "VARCHAR",
+            "payment_intent": "VARCHAR", "disputed": "BOOLEAN",
         },
     ),
     "invoice_payment": (
@@ -95,11 +95,18 @@ _COLUMNS: dict[Kind, tuple[str, dict[str, str]]] = {
         "credit_notes",
         {
             "status": "VARCHAR", "customer": "VARCHAR", "currency": "VARCHAR", "amount_minor": "BIGINT", "number": "VARCHAR",
-            "invoice": "VARCHAR", "refunds": "VARCHAR",
+            "invoice": "VARCHAR", "refunds": "VARCHAR", "out_of_band_minor": "BIGINT",
         },
     ),
     "refund": (
         "refunds",
+        {
+            "status": "VARCHAR", "currency": "VARCHAR", "amount_minor": "BIGINT", "charge": "VARCHAR",
+            "payment_intent": "VARCHAR",
+        },
+    ),
+    "dispute": (
+        "disputes",
         {
             "status": "VARCHAR", "currency": "VARCHAR", "amount_minor": "BIGINT", "charge": "VARCHAR",
             "payment_intent": "VARCHAR",

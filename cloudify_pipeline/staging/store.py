@@ -13,7 +13,7 @@ import duckdb
 
 from cloudify_pipeline.staging import corrections, extraction, profile, reading
 from cloudify_pipeline.staging.connection import StagingFile
-from cloudify_pipeline.staging.corrections import StagedNote, StagedRefund
+from cloudify_pipeline.staging.corrections import StagedDispute, StagedNote, StagedRefund
 from cloudify_pipeline.staging.profile import FieldProfile, SampledKind
 from cloudify_pipeline.staging.reading import Candidate, Summary
 from cloudify_pipeline.staging.writing import Batch, PlanRow
@@ -69,6 +69,10 @@ class Staging:
     def refunds(self) -> list[StagedRefund]:
         """Every staged refund, oldest first."""
         return self._read(corrections.refunds)
+
+    def disputes(self) -> list[StagedDispute]:
+        """Every staged dispute, oldest first."""
+        return self._read(corrections.disputes)
 
     def closed_invoices(self) -> dict[str, tuple[str, str]]:
         """Invoices that are void or uncollectible: id → (status, content hash)."""
@@ -138,6 +142,10 @@ class Staging:
     def credited(self, invoices: Sequence[str]) -> dict[str, int]:
         """By how much the credit notes that are staged and stand lower each of these invoices (minor units)."""
         return self._read(corrections.credited, invoices)
+
+    def is_disputed(self) -> bool:
+        """Whether any staged payment is, or was, disputed."""
+        return self._read(extraction.is_disputed)
 
     def missing_references(self) -> dict[Kind, list[str]]:
         """Customers, products and prices that are named by what is staged and are not staged themselves."""

@@ -19,7 +19,7 @@ KEPT = timedelta(days=30)
 
 SENT = "invoice.sent"
 
-# Two lists, because Stripe takes at most twenty types in one request.
+# Two lists, because Stripe takes at most twenty types in one request; disputes stand where there is room.
 DOCUMENT_TYPES = (
     "invoice.created", "invoice.updated", "invoice.finalized", "invoice.paid", SENT, "invoice.voided",
     "invoice.marked_uncollectible", "invoice.overpaid", "invoice.deleted", "invoice_payment.paid",
@@ -31,6 +31,8 @@ PARTY_TYPES = (
     "customer.created", "customer.updated", "customer.deleted", "customer.tax_id.created", "customer.tax_id.updated",
     "customer.tax_id.deleted", "product.created", "product.updated", "product.deleted", "price.created", "price.updated",
     "price.deleted", "tax_rate.created", "tax_rate.updated",
+    "charge.dispute.created", "charge.dispute.updated", "charge.dispute.closed", "charge.dispute.funds_withdrawn",
+    "charge.dispute.funds_reinstated",
 )  # fmt: skip
 
 _KINDS = frozenset(get_args(Kind))

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
+from cloudify_pipeline.errors import NotAuthorised
 from cloudify_pipeline.stripe_objects import EVENTS, Kind, RawObject
 from cloudify_pipeline.stripe_source.again import add_whole, read_again
 from cloudify_pipeline.stripe_source.charges import RATES, judge, paying
@@ -37,6 +38,8 @@ _PREFIXES: dict[str, Kind] = {
     "cn": "credit_note",
     "re": "refund",
     "pyr": "refund",
+    "du": "dispute",
+    "dp": "dispute",
     "cus": "customer",
     "prod": "product",
     "price": "price",
@@ -209,7 +212,17 @@ class _Extraction:
 
         kinds: tuple[Kind, ...] = ("invoice", "customer", "product", "price", "credit_note", "refund")
         await together(*(one(kind) for kind in kinds), one("tax_rate", 0), payments())
+        await self._list_disputes(listed, first, last)
         return listed
+
+    async def _list_disputes(self, listed: dict[Kind, set[str]], first: int, last: int) -> None:
+        """A key that may not read disputes stops nobody who has none."""
+        try:
+            listed["dispute"] = await self._list("dispute", first, last)
+        except NotAuthorised as refused:
+            await self.buffer.flush()
+            if refused.code != "E-CONN-ROLE" or await asyncio.to_thread(self._sink.is_disputed):
+                raise
 
     async def _list(self, kind: Kind, first: int, last: int) -> set[str]:
         seen: set[str] = set()

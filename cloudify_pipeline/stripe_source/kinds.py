@@ -40,6 +40,7 @@ SOURCES: dict[Kind, Source] = {
         Source("invoice_payment", "/v1/invoice_payments"),
         Source("credit_note", "/v1/credit_notes"),
         Source("refund", "/v1/refunds"),
+        Source("dispute", "/v1/disputes", in_flight=1),
     )
 }
 

@@ -24,6 +24,8 @@ class Right:
     why: str
     probe: str | None = None
     """The list that tells whether a read is allowed."""
+    vital: bool = True
+    """Whether no run works without it."""
 
 
 NEEDED_RIGHTS = (
@@ -35,6 +37,7 @@ NEEDED_RIGHTS = (
     Right("Charges and refunds", "read", "payments without an invoice", "/v1/charges"),
     Right("Invoice payments", "read", "which charge pays which invoice", "/v1/invoice_payments"),
     Right("Credit notes", "read", "what corrects a document", "/v1/credit_notes"),
+    Right("Disputes", "read", "payments that the buyer's bank took back", "/v1/disputes", vital=False),
     Right("Events", "read", "what has changed since the last run", "/v1/events"),
     Right("Customers", "write", "the ledger's customer number in the customer's metadata"),
     Right("Invoices", "write", "where the document stands, in the invoice's metadata"),

@@ -86,6 +86,10 @@ class Sink(Protocol):
         """By how much the staged credit notes of each of these invoices lower it (minor units)."""
         ...
 
+    def is_disputed(self) -> bool:
+        """Whether any staged payment is, or was, disputed."""
+        ...
+
     def missing_references(self) -> dict[Kind, list[str]]:
         """What staged records name and is not staged."""
         ...

@@ -81,6 +81,14 @@ def test_every_status_is_told_with_its_remedy(shop: Company, call: Call, name: s
         assert f"What to do: {case.remedy or entry(case.code).remedy}" in words.out
 
 
+def test_a_key_that_may_not_read_disputes_works_until_there_is_one(shop: Company, call: Call) -> None:
+    shop.sandbox.stripe.rights.discard("rak_dispute_read")
+    called = call("connect", "--json")
+    assert called.code == 0
+    (finding,) = called.document["findings"]
+    assert (finding["severity"], finding["code"], "Disputes" in finding["message"]) == ("warning", "E-CONN-ROLE", True)
+
+
 def test_a_licence_that_was_upgraded_is_known_by_the_next_write(shop: Company, call: Call) -> None:
     _refused_write(shop)
     refused = call("connect", "--json").document

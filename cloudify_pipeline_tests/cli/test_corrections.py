@@ -99,6 +99,25 @@ def test_corrections_are_replayed_by_their_own_ids(corrected: dict[str, str], co
     assert company.documents()[f"stripe:{refund}"] == ("booked_invoice", Decimal("-25.00"))
 
 
+def test_a_lost_dispute_is_found_explained_accepted_and_replayed(company: Company, call: Call, load: Load) -> None:
+    invoice = company.pay(company.invoice(company.customer()))
+    (charge,) = (row["id"] for row in company.sandbox.stripe.rows("charge"))
+    company.sync()
+    company.now += timedelta(hours=1)
+    dispute = company.sandbox.stripe.dispute(charge, at=company.now)
+    company.sandbox.stripe.decide_dispute(dispute, "lost", at=company.now)
+    company.now += timedelta(minutes=1)
+    company.sync()
+    (row,) = call("status", "nordlys", "--find", dispute, "--json").document["documents"]
+    assert (row["state"], row["error_code"], row["total"]) == ("held", "E-DISPUTED", "-125.00")
+    told = call("explain", "nordlys", dispute, "--json").document["trouble"]
+    assert (told["code"], invoice in told["message"]) == ("E-DISPUTED", True)
+    load()
+    company.configure(invoices={"corrections": {"disputes": "credit"}})
+    company.sync(ids=(dispute,), again=True)
+    assert company.documents()[f"stripe:{dispute}"] == ("booked_invoice", Decimal("-125.00"))
+
+
 def test_an_unknown_id_is_told_with_what_is_allowed(written: Path, call: Call) -> None:
     told = call("explain", "nordlys", "cn_nobody")
     assert told.code == 2

@@ -22,17 +22,19 @@ from cloudify_pipeline.planning.plans import Hold, PlannedDocument, Skip
 from cloudify_pipeline.planning.records import InvoiceRecord
 from cloudify_pipeline.posting.endings import Ending
 from cloudify_pipeline.posting.log.store import Identity, PostingLog
-from cloudify_pipeline.staging.corrections import StagedNote, StagedRefund
+from cloudify_pipeline.staging.corrections import StagedDispute, StagedNote, StagedRefund
 from cloudify_pipeline_tests.planning import books
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
-CREDIT_ALL = {"voided": "credit", "uncollectible": "credit", "refunds": "credit"}
+CREDIT_ALL = {"voided": "credit", "uncollectible": "credit", "refunds": "credit", "disputes": "credit"}
 CONNECTION = books.settings(
     products={"no_product": "NONE", "rounding_product": "ROUND"}, invoices={"corrections": CREDIT_ALL}
 )  # fmt: skip
 FREE = replace(books.PLANNED_PRODUCT, stripe_id="prod_F", number="F-1", group=books.VAT_FREE)
 PRODUCTS = {"prod_A": books.PLANNED_PRODUCT, "prod_F": FREE}
 NAMES = count()
+OUTSIDE = "outside"
+"""What a credit note is for that gave the money back outside Stripe."""
 
 
 def share(amount: int, percent: int, *, inside: bool) -> int:
@@ -47,6 +49,7 @@ class Stripe:
     invoice: dict[str, Any]
     notes: dict[str, dict[str, Any]] = field(default_factory=dict)
     given_back: dict[str, dict[str, Any]] = field(default_factory=dict)
+    disputed: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     @contextmanager
     def reading(self) -> Iterator[None]:
@@ -54,7 +57,7 @@ class Stripe:
 
     def credit_notes(self) -> list[StagedNote]:
         return [
-            StagedNote(i, f"{i}-{one['status']}", "in_1", one["status"], one["total"], NOW, one["for"])
+            StagedNote(i, f"{i}-{one['status']}", "in_1", one["status"], one["total"], NOW, one["for"], one["outside"])
             for i, one in self.notes.items()
         ]
 
@@ -62,6 +65,12 @@ class Stripe:
         return [
             StagedRefund(i, f"{i}-{one['status']}", "ch_1", "in_1", one["status"], one["amount"], NOW)
             for i, one in self.given_back.items()
+        ]
+
+    def disputes(self) -> list[StagedDispute]:
+        return [
+            StagedDispute(i, f"{i}-{one['status']}", "ch_1", "in_1", one["status"], one["amount"], NOW, "DKK")
+            for i, one in self.disputed.items()
         ]
 
     def closed_invoices(self) -> dict[str, tuple[str, str]]:
@@ -76,6 +85,7 @@ class Stripe:
             "invoice": {"in_1": self.invoice},
             "credit_note": self.notes,
             "refund": self.given_back,
+            "dispute": self.disputed,
             "product": {one: {"id": one, "name": one, "metadata": {}} for one in PRODUCTS},
             "tax_rate": books.RATES,
         }
@@ -108,21 +118,27 @@ class Stripe:
         told = {} if refund is None else {refund["id"]: min(total, refund["amount"])}
         id_ = f"cn_{len(self.notes)}"
         self.notes[id_] = {"id": id_, "status": "issued", "created": NOW.timestamp(), "total": total, "for": told,
+                           "outside": total if explains == OUTSIDE else 0,
                            "lines": {"data": [line]}, "currency": "dkk", "number": id_}  # fmt: skip
 
     def refund(self, amount: int) -> None:
         id_ = f"re_{len(self.given_back)}"
         self.given_back[id_] = {"id": id_, "status": "succeeded", "created": NOW.timestamp(), "amount": amount, "currency": "dkk"}
 
+    def dispute(self, amount: int) -> None:
+        id_ = f"du_{len(self.disputed)}"
+        self.disputed[id_] = {"id": id_, "status": "lost", "created": NOW.timestamp(), "amount": amount, "currency": "dkk"}
+
     def true_of(self) -> int:
-        """What was given back in all: credit notes, and refunds as far as none is for them."""
+        """What went back in all: credit notes, refunds as far as none is for them, lost disputes."""
         explained: dict[str, int] = {}
         for one in self.notes.values():
             for refund, minor in one["for"].items():
                 explained[refund] = explained.get(refund, 0) + minor
         refunds = [one for one in self.given_back.values() if one["status"] == "succeeded"]
         alone = sum(max(0, int(one["amount"]) - explained.get(one["id"], 0)) for one in refunds)
-        return sum(int(one["total"]) for one in self.notes.values()) + alone
+        lost = sum(int(one["amount"]) for one in self.disputed.values() if one["status"] != "won")
+        return sum(int(one["total"]) for one in self.notes.values()) + alone + lost
 
 
 class Books:
@@ -132,6 +148,7 @@ class Books:
         self.stripe, self.log, self.name = stripe, log, f"c{next(NAMES)}"
         self.total = int(stripe.invoice["total"])
         self.posted: dict[str, int] = {}
+        self.reinstated: set[str] = set()
         self.clock = lambda: NOW + timedelta(hours=1)
         self.settings = CONNECTION
         self.staging = stripe
@@ -200,6 +217,8 @@ class Books:
             return -int(self.stripe.notes[stripe_id]["total"])
         if stripe_id.endswith(":returned"):
             return -self.posted[stripe_id.partition(":")[0]]
+        if stripe_id.startswith("du_"):
+            return -int(self.stripe.disputed[stripe_id]["amount"])
         told = sum(one["for"].get(stripe_id, 0) for one in self.stripe.notes.values())
         return int(told) - int(self.stripe.given_back[stripe_id]["amount"])
 
@@ -222,9 +241,16 @@ ACTIONS = st.one_of(
     st.tuples(st.just("refund"), st.integers(1, 40_000)),
     st.tuples(st.just("refund all"), st.just(0)),
     st.tuples(st.just("fail"), st.integers(0, 3)),
+    st.tuples(st.just("dispute"), st.integers(1, 40_000)),
     st.tuples(st.just("void"), st.just(0)),
     st.tuples(st.just("uncollectible"), st.just(0)),
     st.tuples(st.just("paid"), st.just(0)),
+)
+DISPUTES = st.one_of(
+    st.tuples(st.just("note outside"), st.just(0), st.integers(1, 20_000)),
+    st.tuples(st.just("refund"), st.integers(1, 20_000)),
+    st.tuples(st.just("dispute"), st.integers(1, 30_000)),
+    st.tuples(st.just("decide"), st.integers(0, 1), st.sampled_from(["lost", "won", "appeal_under_review"])),
 )
 
 
@@ -232,6 +258,12 @@ def act(stripe: Stripe, action: tuple[Any, ...]) -> None:
     match action:
         case ("note", at, amount, explains):
             stripe.credit(at, amount, next(reversed(stripe.given_back), None) if explains else None)
+        case ("note outside", at, amount):
+            stripe.credit(at, amount, OUTSIDE)
+        case ("dispute", amount):
+            stripe.dispute(amount)
+        case ("decide", which, status) if which < len(stripe.disputed):
+            list(stripe.disputed.values())[which]["status"] = status
         case ("refund", amount):
             stripe.refund(amount)
         case ("refund all", _):
@@ -254,6 +286,18 @@ def log() -> Iterator[PostingLog]:
 def test_the_sum_of_corrections_is_never_more_than_there_is(
     log: PostingLog, invoice: dict[str, Any], rounds: list[list[tuple[Any, ...]]]
 ) -> None:
+    follow(log, invoice, rounds)
+
+
+@settings(max_examples=100)
+@given(rounds=st.lists(st.lists(DISPUTES, min_size=1, max_size=2), min_size=3, max_size=6))
+def test_disputes_are_lost_and_won_in_any_order(log: PostingLog, rounds: list[list[tuple[Any, ...]]]) -> None:
+    tax = books.tax(25_000, 100_000)
+    follow(log, books.invoice([books.line(100_000, id="il_0", unit=100_000, taxes=[tax])]), rounds)
+
+
+def follow(log: PostingLog, invoice: dict[str, Any], rounds: list[list[tuple[Any, ...]]]) -> None:
+    """Each round is what Stripe takes back, and a sync after it; the last sync has no news."""
     stripe = Stripe(invoice)
     company = Books(stripe, log)
     for actions in [*rounds, []]:
@@ -267,7 +311,15 @@ def test_the_sum_of_corrections_is_never_more_than_there_is(
         known = company.posted.keys() | ended.keys()
         told = {refund for one in stripe.notes.values() for refund in one["for"]}
         due = {i for i, one in stripe.given_back.items() if one["status"] == "succeeded" and i not in told}
-        assert stripe.notes.keys() | due <= known, "each has an ending"
+        lost = {i for i, one in stripe.disputed.items() if one["status"] == "lost"}
+        assert stripe.notes.keys() | due | lost <= known, "each has an ending"
+        outside = any(one["outside"] and i in company.posted for i, one in stripe.notes.items())
+        standing = [i for i in stripe.disputed if i in company.posted and f"{i}:returned" not in company.posted]
+        assert not (outside and standing), "no credit note that may be for a dispute is posted beside it"
+        for i, one in stripe.disputed.items():
+            reinstated = f"{i}:returned" in company.posted
+            assert reinstated <= (one["status"] == "won" or i in company.reinstated), "an appeal decides nothing"
+            company.reinstated |= {i} if reinstated else set()
     if not any("E-REF-OVER" in one for one in ended.values()):
         before = dict(company.posted)
         company.sync()

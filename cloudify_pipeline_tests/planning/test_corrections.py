@@ -245,6 +245,13 @@ REVERSALS: dict[str, tuple[Record, Why, Part, tuple[list[str], str, str] | str]]
     "refund, part": (record(THOUSAND), "refund", Part(25_000), (["-200.00"], "-50.00", "-250.00")),
     "refund, second part": (record(THOUSAND), "refund", Part(100_000, 25_000), (["-800.00"], "-200.00", "-1000.00")),
     "refund, VAT inside": (record([inside(125_000)]), "refund", Part(25_000), (["-200.00"], "-50.00", "-250.00")),
+    "lost dispute, full": (record(THOUSAND), "dispute", Part(125_000), (["-1000.00"], "-250.00", "-1250.00")),
+    "lost dispute, part": (record(THOUSAND), "dispute", Part(31_250), (["-250.00"], "-62.50", "-312.50")),
+    "lost dispute after a refund": (record(THOUSAND), "dispute", Part(100_000, 25_000), (["-800.00"], "-200.00", "-1000.00")),
+    "lost dispute of all, several rates": (
+        record(MIXED), "dispute", Part(57_500), (["-100.00", "-450.00"], "-25.00", "-575.00"),
+    ),
+    "lost dispute of a part of several rates": (record(MIXED), "dispute", Part(5_000), "E-CREDITED"),
     "refund of a part of several rates": (record(MIXED), "refund", Part(5_000), "E-CREDITED"),
     "refund of all of several rates": (record(MIXED), "refund", Part(57_500), (["-100.00", "-450.00"], "-25.00", "-575.00")),
     "refund of a part without VAT": (record([free(45_000)]), "refund", Part(5_000), (["-50.00"], "0.00", "-50.00")),
@@ -255,7 +262,7 @@ REVERSALS: dict[str, tuple[Record, Why, Part, tuple[list[str], str, str] | str]]
 @pytest.mark.parametrize("case", REVERSALS)
 def test_a_reversal(case: str) -> None:
     sale, why, part, wanted = REVERSALS[case]
-    found = reversal("re_1" if why == "refund" else f"in_1:{why}", sale, part, AT, why)
+    found = reversal({"refund": "re_1", "dispute": "du_1"}.get(why, f"in_1:{why}"), sale, part, AT, why)
     if isinstance(wanted, str):
         assert isinstance(found, Problem)
         assert found.code == wanted
@@ -322,6 +329,18 @@ def test_what_comes_back_is_never_too_much() -> None:
         ("credit_note", ["da"], "US", "Kreditnota CN-1 til faktura 20188 af 2026-11-10 (Stripe ABCD-0001, stripe:in_1)"),
         ("refund", [], "DE", "Refund CN-1 of invoice 20188 of 2026-11-10 (Stripe ABCD-0001, stripe:in_1)"),
         ("void", [], None, "Reversal of invoice 20188 of 2026-11-10 (Stripe ABCD-0001, stripe:in_1): the invoice was voided"),
+        (
+            "dispute", [], "US",
+            "Reversal of invoice 20188 of 2026-11-10 (Stripe ABCD-0001, stripe:in_1): dispute CN-1 was lost",
+        ),
+        (
+            "dispute", [], "DK",
+            "Tilbageførsel af faktura 20188 af 2026-11-10 (Stripe ABCD-0001, stripe:in_1): indsigelse CN-1 er tabt",
+        ),
+        (
+            "won", [], "DK",
+            "Genindførsel af faktura 20188 af 2026-11-10 (Stripe ABCD-0001, stripe:in_1): indsigelse CN-1 blev alligevel vundet",
+        ),
         (
             "uncollectible", [], "US",
             "Reversal of invoice 20188 of 2026-11-10 (Stripe ABCD-0001, stripe:in_1): the invoice was written off",

@@ -22,6 +22,7 @@ COLLECTIONS = {
     "invoice_payments": "invoice_payment",
     "credit_notes": "credit_note",
     "refunds": "refund",
+    "disputes": "dispute",
     "events": "event",
 }
 EMBEDDED_LINES = 10

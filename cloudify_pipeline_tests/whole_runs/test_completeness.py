@@ -88,7 +88,9 @@ def test_what_is_over_the_limit_waits_and_is_not_missing(company: Company) -> No
 
 def test_a_correction_that_no_run_took_is_named(company: Company) -> None:
     rules = [{"when": "finalized", "create": "booked_invoice"}]
-    company.configure(invoices={"rules": rules, "corrections": dict.fromkeys(("voided", "uncollectible", "refunds"), "credit")})
+    company.configure(
+        invoices={"rules": rules, "corrections": dict.fromkeys(("voided", "uncollectible", "refunds", "disputes"), "credit")}
+    )
     buyer = company.customer()
     credited, refunded = company.pay(company.invoice(buyer)), company.pay(company.invoice(buyer))
     voided, lost_money = company.invoice(buyer, days_until_due=14), company.invoice(buyer, days_until_due=14)
@@ -98,16 +100,19 @@ def test_a_correction_that_no_run_took_is_named(company: Company) -> None:
     note = stripe.create_credit_note(credited, at=company.now)
     (charge,) = (row["id"] for row in stripe.rows("charge") if not row["amount_refunded"])
     refund = stripe.refund(charge, 5_000, at=company.now)
+    dispute = stripe.dispute(charge, 2_500, at=company.now)
+    stripe.decide_dispute(dispute, "lost", at=company.now)
+    stripe.dispute(charge, 2_500, at=company.now)
     stripe.void(voided, at=company.now)
     stripe.mark_uncollectible(lost_money, at=company.now)
     company.now += timedelta(minutes=1)
     staged_only(company)
-    corrections = {note, refund, f"{voided}:void", f"{lost_money}:uncollectible"}
+    corrections = {note, refund, dispute, f"{voided}:void", f"{lost_money}:uncollectible"}
     assert refunded not in corrections
     assert set(lost(company)) == corrections
     assert oldest(company) in corrections
     assert lost(company, note) == [note]
-    assert company.sync().counts() == {"booked": 7}
+    assert company.sync().counts() == {"booked": 8}
     assert (lost(company), oldest(company)) == ([], None)
     for one in corrections:
         forget(company, one)

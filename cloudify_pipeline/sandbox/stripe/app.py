@@ -52,6 +52,7 @@ _RESOURCES = (
     _Resource("invoice_payments", "invoice_payment", "invoice"),
     _Resource("credit_notes", "credit_note", "credit_note"),
     _Resource("refunds", "refund", "charge"),
+    _Resource("disputes", "dispute", "dispute"),
     _Resource("charges", "charge", "charge", writable=True),
     _Resource("balance_transactions", "balance_transaction", "balance"),
     _Resource("payment_intents", "payment_intent", "payment_intent"),
@@ -60,7 +61,6 @@ _RESOURCES = (
 # Endpoints that Stripe has and this server does not serve to anybody.
 _CLOSED = (
     "balance",
-    "disputes",
     "invoiceitems",
     "payouts",
     "subscriptions",

@@ -1,4 +1,4 @@
-"""What a Stripe user does to correct a sale: credit notes, their voiding, and refunds."""
+"""What a Stripe user does to correct a sale: credit notes, their voiding, refunds; and disputes, which a buyer begins."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -159,3 +159,63 @@ class Correcting(Catalogue):
             self.save(paid)
             self.emit("refund.failed", refund, at)
             self.emit("charge.updated", paid, at)
+
+    def dispute(self, charge: str, amount: int | None = None, *, at: datetime, **given: Any) -> str:
+        """The buyer's bank questions a payment, all of it without an `amount`, and takes the money meanwhile.
+
+        ``status="warning_needs_response"`` makes it an inquiry, for which no money is taken.
+        """
+        with self.transaction():
+            paid = self.get("charge", charge)
+            id_ = self.new_id("du")
+            inquiry = str(given.get("status", "")).startswith("warning_")
+            self.save({
+                "id": id_,
+                "object": "dispute",
+                "amount": paid["amount"] if amount is None else amount,
+                "balance_transactions": [],
+                "charge": charge,
+                "created": second(at),
+                "currency": paid["currency"],
+                "enhanced_eligibility_types": [],
+                "evidence": {},
+                "evidence_details": {
+                    "due_by": second(at) + 7 * 86_400,
+                    "has_evidence": False,
+                    "past_due": False,
+                    "submission_count": 0,
+                },
+                "is_charge_refundable": inquiry,
+                "livemode": False,
+                "metadata": {},
+                "payment_intent": paid["payment_intent"],
+                "payment_method_details": {
+                    "card": {
+                        "brand": "visa",
+                        "case_type": "inquiry" if inquiry else "chargeback",
+                        "network_reason_code": "10.4",
+                    },
+                    "type": "card",
+                },
+                "reason": "fraudulent",
+                "status": "needs_response",
+                **given,
+            })  # fmt: skip
+            paid["disputed"] = True
+            self.save(paid)
+            self.emit("charge.updated", paid, at)
+            for happened in ("created", *([] if inquiry else ["funds_withdrawn"])):
+                self.emit(f"charge.dispute.{happened}", self.get("dispute", id_), at)
+            return id_
+
+    def decide_dispute(self, id_: str, status: str, *, at: datetime) -> None:
+        """It ends as ``won``, ``lost`` or ``warning_closed``, or goes on as another status of Stripe's."""
+        with self.transaction():
+            disputed = self.get("dispute", id_)
+            ended = status in {"won", "lost", "warning_closed"}
+            disputed["status"] = status
+            disputed["evidence_details"]["past_due"] = ended
+            self.save(disputed)
+            self.emit(f"charge.dispute.{'closed' if ended else 'updated'}", disputed, at)
+            if status == "won":
+                self.emit("charge.dispute.funds_reinstated", disputed, at)

@@ -92,6 +92,7 @@ FILTERS: dict[str, dict[str, Filter]] = {
     "invoice_payment": {**_CREATED, "invoice": _column("parent"), "status": _column("status"), "payment": _payment},
     "credit_note": {**_CREATED, "customer": _column("customer"), "invoice": _column("parent")},
     "refund": {**_CREATED, "charge": _column("parent"), "payment_intent": _column("intent")},
+    "dispute": {**_CREATED, "charge": _column("parent"), "payment_intent": _column("intent")},
     "charge": {
         **_CREATED,
         "customer": _column("customer"),

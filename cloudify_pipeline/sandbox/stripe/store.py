@@ -25,6 +25,7 @@ ALL_RIGHTS = frozenset(
         "credit_note_read",
         "customer_read",
         "customer_write",
+        "dispute_read",
         "event_read",
         "invoice_read",
         "invoice_write",

@@ -41,6 +41,7 @@ _PARENT = {
     "invoice_payment": "invoice",
     "credit_note": "invoice",
     "refund": "charge",
+    "dispute": "charge",
     "balance_transaction": "source",
     "price": "product",
     "tax_id": "customer",
