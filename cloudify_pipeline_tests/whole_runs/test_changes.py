@@ -238,6 +238,7 @@ HAPPENS: dict[str, Callable[[Company, str], object]] = {
 
 
 @pytest.mark.parametrize(("before", "change", "expected"), CELLS)
+@pytest.mark.exhaustive
 def test_every_state_meets_every_change(company: Company, before: str, change: str, expected: str) -> None:
     create = {"order": "draft_order", "booked": "booked_invoice", "skipped": "booked_invoice"}.get(before, "draft_invoice")
     when = "paid" if before == "skipped" else "finalized"
