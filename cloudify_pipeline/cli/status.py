@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Annotated, Any
 
 import typer
@@ -18,19 +19,16 @@ Limit = Annotated[int, typer.Option("--limit", min=1, help="Rows to show; --json
 
 def status(name: Name = None, find: Find = None, limit: Limit = 50, as_json: AsJson = False) -> int:
     """Every document: state, ledger number, last attempt, reason; and how fresh the ledger is."""
-    with opening(chosen(name)) as opened:
-        # Whoever looks for a document does not wait for what is staged: a run may hold it.
-        fresh = freshness(opened) if find is None else None
+    with opening(chosen(name)) as opened, ThreadPoolExecutor(1) as beside:
+        # Two databases answer side by side. Whoever looks for a document does not wait for what is staged: a run may hold it.
+        asked = beside.submit(freshness, opened) if find is None else None
         if as_json:
-            more = {}
-            if fresh is not None:
-                times = {"last_synced_at": fresh.last_synced_at, "next_sync_at": fresh.next_sync_at}
-                more = plain({**times, "oldest_waiting": fresh.oldest_waiting, "note": fresh.note})
-            sys.stdout.writelines(control.status_json(opened, find=find, more=more))
+            sys.stdout.writelines(control.status_json(opened, find=find, more=lambda: _plain_freshness(asked)))
             sys.stdout.write("\n")
             sys.stdout.flush()
             return DONE
         found, known = control.newest(opened, find=find, limit=limit)
+        fresh = None if asked is None else asked.result()
     documents = found["documents"]
     if not documents:
         nothing = f"Nothing contains “{find}”." if find else "Nothing is known yet."
@@ -43,6 +41,14 @@ def status(name: Name = None, find: Find = None, limit: Limit = 50, as_json: AsJ
     if fresh is not None:
         _show_freshness(fresh)
     return DONE
+
+
+def _plain_freshness(asked: Future[Freshness] | None) -> dict[str, Any]:
+    if asked is None:
+        return {}
+    fresh = asked.result()
+    times = {"last_synced_at": fresh.last_synced_at, "next_sync_at": fresh.next_sync_at}
+    return dict(plain({**times, "oldest_waiting": fresh.oldest_waiting, "note": fresh.note}))
 
 
 def _show_freshness(fresh: Freshness) -> None:

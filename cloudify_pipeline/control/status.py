@@ -1,6 +1,6 @@
 """Status: every document of a connection with state, ledger number, last attempt and reason."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -16,19 +16,21 @@ def status(opened: OpenConnection, *, find: str | None = None) -> dict[str, Any]
     return newest(opened, find=find)[0]
 
 
-def status_json(opened: OpenConnection, *, find: str | None = None, more: Mapping[str, Any] | None = None) -> Iterator[str]:
+def status_json(
+    opened: OpenConnection, *, find: str | None = None, more: Callable[[], Mapping[str, Any]] = dict
+) -> Iterator[str]:
     """The document of ``cloudify status --json`` in pieces, one document a line: :func:`status` for a hundred thousand of them.
 
-    `more` is what else stands in it, plain as JSON has it.
+    `more` is what stands behind the documents, plain as JSON has it; it is asked for last.
     """
-    document = status_document(opened.name, [], opened.log.counts(opened.name)) | dict(more or {})
-    head, tail = orjson.dumps(document, option=orjson.OPT_INDENT_2).decode().split('"documents": []', 1)
-    yield head + '"documents": ['
+    yield f'{{\n  "connection": {orjson.dumps(opened.name).decode()},\n  "documents": ['
     between = "\n    "
     for rows in listed_json(opened.log, opened.name, find=find):
         yield between + ",\n    ".join(rows)
         between = ",\n    "
-    yield ("]" if between == "\n    " else "\n  ]") + tail
+    yield "]" if between == "\n    " else "\n  ]"
+    rest = {"counts": _all_states(opened.log.counts(opened.name)), **more()}
+    yield "," + orjson.dumps(rest, option=orjson.OPT_INDENT_2).decode().removeprefix("{")
 
 
 def newest(opened: OpenConnection, *, find: str | None = None, limit: int | None = None) -> tuple[dict[str, Any], int]:
@@ -42,5 +44,9 @@ def status_document(connection: str, documents: Sequence[Mapping[str, Any]], cou
     return {
         "connection": connection,
         "documents": documents,
-        "counts": {state: counts.get(state, 0) for state in STATES},
+        "counts": _all_states(counts),
     }
+
+
+def _all_states(counts: Mapping[str, int]) -> dict[str, int]:
+    return {state: counts.get(state, 0) for state in STATES}

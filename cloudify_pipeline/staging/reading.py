@@ -71,7 +71,7 @@ def candidates(connection: Connection, but: Sequence[str] = ()) -> list[Candidat
     A draft is one only when it was sent. A charge is one when it succeeded and is known to pay no invoice: neither a
     staged invoice payment nor Stripe's own answer names one.
     """
-    left_out = "WHERE id NOT IN (SELECT unnest(?))" if but else ""
+    left_out = "ANTI JOIN (SELECT unnest(?) AS id) USING (id)" if but else ""
     rows = connection.execute(
         f"""
         SELECT * FROM (
