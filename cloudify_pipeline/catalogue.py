@@ -88,9 +88,10 @@ _ENTRIES = (
     Entry("E-PAGE", "A list was asked for with a wrong page size.", "Report it with the message; cloudify support-bundle collects what is needed.", "this software"),
     Entry("E-DUPLICATE-NUMBER", "The number is already in use in the ledger.", "Use another number, or match the existing record."),
     Entry("E-DROPPED", "The ledger dropped a field that was sent.", "Remove or correct the mapping of the field that the message names.", "administrator"),
-    Entry("E-GONE", "The record is no longer in the ledger.", "Somebody deleted it there: run cloudify replay for the invoice, or leave it as it is."),
+    Entry("E-GONE", "The record is no longer in the ledger.", "Somebody deleted it there: cloudify replay with the invoice's id posts it anew, cloudify accept leaves it as it is."),
     Entry("E-CONFLICT", "The record was changed meanwhile.", "Nothing to do: the next run reads it again.", "the service", retry=True),
     Entry("E-IDEMPOTENCY", "The service knows this request's key with another content.", "Nothing to do: the next run looks what was written and goes on.", "this software", retry=True),
+    Entry("E-KEY-LOST", "The document in the ledger no longer carries its key: somebody wrote over its reference.", "Write the key that the message names back into the document's other reference, or run cloudify accept: it stays linked and is left as it is."),
     Entry("E-DUP-KEY", "More than one ledger document carries this invoice's key.", "Remove the extra document in the ledger."),
     Entry("E-STRIPE-GONE", "The object no longer exists in Stripe.", "Look for it in Stripe: if it was deleted there, leave it; if not, see that the key belongs to the right account."),
     # Exactly once: what stands in the ledger already, and what came after

@@ -14,6 +14,7 @@ from cloudify_pipeline.posting.log.persons import Decision, Word, word_change
 DECISIONS: Mapping[str, tuple[Decision, ...]] = {
     "E-DUP-HUMAN": ("link", "post"),
     "E-GONE": ("keep", "post"),
+    "E-KEY-LOST": ("link", "post"),
     "E-KIND": ("keep",),
     "E-VOIDED": ("keep",),
     "E-UNCOLLECTIBLE": ("keep",),

@@ -86,8 +86,11 @@ class Corrections:
         wanted = {"void": settings.voided == "credit", "uncollectible": settings.uncollectible == "credit"}
         return stands | {state for state, credit in wanted.items() if credit}
 
-    def collect(self, wanted: set[str] | None) -> None:
-        """Look at everything that takes a document back; at `wanted` alone, and what takes that back, when they are named."""
+    def collect(self, wanted: set[str] | None, moved_on: Collection[str] = ()) -> None:
+        """Look at everything that takes a document back; at `wanted` alone, and what takes that back, when they are named.
+
+        What has `moved_on` in the ledger is looked at again, settled or not.
+        """
         log, name = self.opened.log, self.opened.name
         states = log.states(name)
         self._standing = log.identities(name, "document")
@@ -102,7 +105,7 @@ class Corrections:
                 self._explained[one.original] = self._explained.get(one.original, 0) + (one.minor or 0)
             stands = self._standing.get(one.id)
             done = stands is not None and states.get(one.id, ("",))[0] in SETTLED and stands.source_hash == one.content_hash
-            if wanted is None and done:
+            if wanted is None and done and one.id not in moved_on:
                 self.settled += 1
             elif wanted is None or not wanted.isdisjoint({one.id, one.original}):
                 todo.append(one)

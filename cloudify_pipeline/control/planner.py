@@ -11,6 +11,7 @@ from typing import Any, Literal, TypeVar
 from cloudify_pipeline.accounting.chart import Chart
 from cloudify_pipeline.accounting.parties import Candidates, LedgerRecord, Lookup
 from cloudify_pipeline.accounting.vat_evidence import NOTHING, Answer
+from cloudify_pipeline.control.adopted import moved_on
 from cloudify_pipeline.control.corrections import Corrections, Pending, subject_of, terms_of
 from cloudify_pipeline.control.joined import joined_records, lines_of, priced
 from cloudify_pipeline.control.opened import OpenConnection
@@ -79,9 +80,13 @@ class _Planner:
         self._corrections = Corrections(opened)
         self._today = book_date(opened.clock())
         self._vat_numbers = NOTHING
+        self._moved_on: set[str] = set()
+        """Drafts and orders that stand no longer where they were posted: they are looked at again."""
 
     async def plan(self, ids: Sequence[str] | None, had: Sequence[Answer], *, again: bool) -> Planned:
-        self._corrections.collect(None if ids is None else set(ids))
+        if ids is None:
+            self._moved_on = await moved_on(self._opened, self._ledger)
+        self._corrections.collect(None if ids is None else set(ids), self._moved_on)
         due_ids = self._due(ids)
         self._planned.settled += self._corrections.settled
         await self._corrections.find_originals(self._ledger)
@@ -114,7 +119,7 @@ class _Planner:
         found: dict[str, DueDocument] = {}
         todo = []
         for stripe_id, source in self._sources.items():
-            settled = states.get(stripe_id, ("",))[0] in SETTLED
+            settled = states.get(stripe_id, ("",))[0] in SETTLED and stripe_id not in self._moved_on
             if wanted is None and settled and stripe_id in standing and standing[stripe_id].source_hash == source:
                 self._planned.settled += 1
             else:

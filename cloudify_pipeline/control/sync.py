@@ -4,12 +4,13 @@ Each step stands alone: it opens its clients, reads what the step before left in
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from cloudify_pipeline.catalogue import entry
+from cloudify_pipeline.control.adopted import of_own_account, tell_of_adopted
 from cloudify_pipeline.control.audit import note_settings
 from cloudify_pipeline.control.calls import PlannedCalls, planned_calls
 from cloudify_pipeline.control.health import Health, check_health
@@ -29,6 +30,7 @@ from cloudify_pipeline.planning.plans import (
     load,
     revision,
 )
+from cloudify_pipeline.posting.adoption import Look, look
 from cloudify_pipeline.posting.documents import Portion, post_documents
 from cloudify_pipeline.posting.endings import Ending, RecordKind, undone
 from cloudify_pipeline.posting.log.commits import GroupCommit
@@ -36,7 +38,6 @@ from cloudify_pipeline.posting.log.lease import TERM, held
 from cloudify_pipeline.posting.log.vat_numbers import keep_vat_answers
 from cloudify_pipeline.posting.parties import post_customers, post_products
 from cloudify_pipeline.posting.protocol import Executor
-from cloudify_pipeline.posting.standing import relink
 from cloudify_pipeline.staging.writing import PlanRow
 from cloudify_pipeline.stripe_source.extract import ExtractReport, extract
 
@@ -47,12 +48,16 @@ Stages = Callable[[str, int], None]
 
 @dataclass(frozen=True, slots=True)
 class Stepped:
-    """What one posting step did: endings, and the calls it made to the ledger."""
+    """What one posting step did: endings, and the calls it made to the ledger.
+
+    `adopted` are documents that stood in the ledger with a key of this connection's and were not known to the log.
+    """
 
     endings: list[Ending]
     reads: int = 0
     writes: int = 0
     waited: int = 0
+    adopted: frozenset[str] = frozenset()
 
 
 async def stage(
@@ -122,24 +127,35 @@ async def post_planned_documents(
     ids: Sequence[str] | None = None,
     progress: Progress | None = None,
     again: bool = False,
+    named: Collection[str] = (),
 ) -> Stepped:
     """Bring the planned documents into the ledger; held and skipped ones get their reason in the log.
 
-    `again`: a person asked for just these, so that what is in quarantine is tried once more.
+    `again`: a person asked for just these, so that what is in quarantine is tried once more; `named` as
+    :class:`~cloudify_pipeline.posting.documents.Portion` has them.
     """
     plans = [plan for plan in _plans(opened, "plan_documents", ids) if isinstance(plan, PlannedDocument | Hold | Skip)]
     if not opened.may_write:
         return Stepped(_only_planned(opened, "document", plans, run_id))
     async with _executor(opened, run_id) as executor:
-        # Terms and layouts decide what a document's body holds, and periods whether it may have its date.
-        planned = any(isinstance(plan, PlannedDocument) for plan in plans)
-        chart = await executor.ledger.chart() if planned else None
-        how = Portion(opened.settings.limits.quarantine_after, again, await relink(executor), chart)
+        how = Portion(opened.settings.limits.quarantine_after, again, frozenset(named))
+        if any(isinstance(plan, PlannedDocument) for plan in plans):
+            # Terms and layouts decide what a document's body holds, and periods whether it may have its date.
+            how = replace(how, chart=await executor.ledger.chart())
         endings: list[Ending] = []
+        adopted: set[str] = set()
+        seen: Look | None = None
         for start in range(0, len(plans), PORTION):
-            endings += await post_documents(executor, plans[start : start + PORTION], progress=progress, portion=how)
+            portion = plans[start : start + PORTION]
+            planned = [plan.stripe_id for plan in portion if isinstance(plan, PlannedDocument)]
+            if planned and (seen is None or not seen.is_fresh(opened.clock())):
+                seen = await look(executor, lambda ids: of_own_account(opened, ids), [plan.stripe_id for plan in plans])
+                adopted |= seen.adopted
+                how = replace(how, seen=seen.found, adopted=seen.adopted)
+            endings += await post_documents(executor, portion, progress=progress, portion=how)
+        tell_of_adopted(opened, adopted)
         fill_terms(opened)
-        return _stepped(executor, endings)
+        return replace(_stepped(executor, endings), adopted=frozenset(adopted))
 
 
 async def settle(opened: OpenConnection, run_id: str) -> Stepped:

@@ -8,7 +8,7 @@ after its retries). Raised by :meth:`Ledger.send` only: ``Refused``, ``NotSent``
 """
 
 import datetime
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Literal, Protocol
@@ -61,6 +61,14 @@ class LedgerDocument:
     """Base currency for 100 units."""
     base: Totals | None = None
     """Its totals in the ledger's base currency, where the ledger tells."""
+
+
+@dataclass(frozen=True, slots=True)
+class Keyed:
+    """Documents that carry a key, and how far was looked: the next look goes on from `mark`, in the ledger's own words."""
+
+    documents: Sequence[LedgerDocument]
+    mark: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +158,8 @@ class Ledger(Protocol):
     """How long after an intent its Idempotency-Key is surely still known: the ledger's own time less a margin."""
     daily_calls: int | None
     """How many calls a day count as fair use, or None where nobody says."""
+    look_reads: int
+    """How many calls :meth:`keyed_documents` makes after a mark, as long as no list is longer than a page."""
 
     @property
     def known_chart(self) -> Chart | None:
@@ -216,8 +226,15 @@ class Ledger(Protocol):
             Refused: the draft is gone; a replacement must not make a new one of its number.
         """
 
-    async def keyed_documents(self, prefix: str) -> Sequence[LedgerDocument]:
-        """Every document whose reference begins with `prefix`, by lists of 1,000: how a lost log is rebuilt."""
+    async def keyed_documents(self, prefix: str, *, after: str | None = None) -> Keyed:
+        """Every document whose reference begins with `prefix`, by lists of 1,000: how a lost log is rebuilt.
+
+        `after` is the mark of an earlier look: all drafts and open orders, and what was booked or archived since. A document
+        has a number, not a date, to be found by: its date may be any day's.
+        """
+
+    async def unbooked_documents(self, prefix: str, kinds: Collection[StoredKind]) -> Sequence[LedgerDocument]:
+        """The drafts and open orders of these `kinds` whose reference begins with `prefix`, by lists of 1,000."""
 
     async def documents_dated(
         self, first: datetime.date, last: datetime.date, kinds: Sequence[StoredKind]

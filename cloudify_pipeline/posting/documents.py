@@ -62,12 +62,15 @@ class _Known:
 class Portion:
     """How a portion is posted: `tries` refusals quarantine a plan, unless a person asks for it `again`.
 
-    `read` are documents that were read from the ledger a moment ago, by Stripe id.
+    `seen` are the documents that a look at the ledger has just shown, by Stripe id; `adopted` those of them that the log had
+    not known. `named` are the ids that a person replays by name: one that was deleted in the ledger is posted anew.
     """
 
     tries: int = 5
     again: bool = False
-    read: Mapping[str, LedgerDocument] = field(default_factory=dict)
+    named: frozenset[str] = frozenset()
+    seen: Mapping[str, tuple[LedgerDocument, ...]] = field(default_factory=dict)
+    adopted: frozenset[str] = frozenset()
     chart: Chart | None = None
     """The ledger's periods as they are now: a plan may be older than the closing of its period."""
 
@@ -131,6 +134,9 @@ async def _left(executor: Executor, plan: Hold | Skip, known: _Known) -> Ending:
         return ending if said is None else replace(ending, state="skipped", problem=_accepted(said))
     ending = replace(ending, number=standing.number, ledger_kind=standing.ledger_kind)
     stands_as: State = "booked" if standing.ledger_kind == "booked_invoice" else "posted"
+    if isinstance(plan, Skip) and plan.code == "E-LIMIT":
+        # A look found it after it was put off to a later run; that run compares the two.
+        return replace(ending, state=stands_as, problem=None)
     word = known.word(plan.stripe_id, plan.problem) if isinstance(plan, Hold) else None
     if word is not None:
         note = _accepted(word)
@@ -232,7 +238,10 @@ class _Post:
         missing = uncorrected(self._executor, self._plan)
         if missing is not None:
             return self._ended("held", problem=missing)
-        twins = self._known.twins.get(self._plan.stripe_id)
+        return await self._beside(self._known.twins.get(self._plan.stripe_id, ()))
+
+    async def _beside(self, twins: Sequence[LedgerDocument]) -> LedgerDocument | Ending:
+        """Draft it; where the ledger has what may be the same sale, a person says first which it is."""
         if twins:
             problem = twin_problem(self._document, twins)
             word = self._known.word(self._plan.stripe_id, problem)
@@ -240,14 +249,29 @@ class _Post:
                 return self._ended("held", problem=problem)
             if word.decision == "link":
                 return await self._link_twin(word, twins, problem)
-        drafted = await draft(self._executor, self._plan, self._mark, self._known.numbers)
-        return self._written(drafted)
+        return await self._anew()
+
+    async def _anew(self) -> LedgerDocument | Ending:
+        return self._written(await draft(self._executor, self._plan, self._mark, self._known.numbers))
 
     async def _link_twin(self, word: Word, twins: Sequence[LedgerDocument], problem: Problem) -> LedgerDocument | Ending:
         """Somebody said which document in the ledger this is: remember it, and never write to it."""
         twin = next((one for one in twins if (one.kind, str(one.number)) == (word.ledger_kind, str(word.number))), None)
-        if twin is None:
+        return self._ended("held", problem=problem) if twin is None else await self._link(twin, word)
+
+    async def _link_shown(self, word: Word) -> LedgerDocument | Ending:
+        """As :meth:`_link_twin`, for the one document that was shown."""
+        shown = None
+        if word.ledger_kind is not None and word.number is not None:
+            shown = await self._executor.ledger.document(word.ledger_kind, word.number)
+        if shown is None:
+            problem = Problem(
+                "E-GONE", f"{(word.ledger_kind or 'document').replace('_', ' ')} {word.number} is no longer in the ledger"
+            )
             return self._ended("held", problem=problem)
+        return await self._link(shown, word)
+
+    async def _link(self, twin: LedgerDocument, word: Word) -> Ending:
         await self._executor.commit(linking(self._executor, self._plan.stripe_id, twin, ACCEPTED, self._plan.source_hash))
         return self._ended("booked" if twin.kind == "booked_invoice" else "posted", stored=twin, problem=_accepted(word))
 
@@ -259,32 +283,55 @@ class _Post:
 
     async def _again(self, standing: Identity) -> LedgerDocument | Ending:
         """What an earlier run left: replaced when its plan has changed."""
-        just_read = self._portion.read.get(self._plan.stripe_id)
-        stored = just_read or await stands(self._executor, self._document, standing)
+        stripe_id = self._plan.stripe_id
+        stored = await stands(
+            self._executor,
+            self._document,
+            standing,
+            seen=() if standing.ledger_kind == "booked_invoice" else self._portion.seen.get(stripe_id, ()),
+            customer=self._known.numbers.customer(self._document),
+        )
         if isinstance(stored, Problem):
-            word = self._known.word(self._plan.stripe_id, stored)
-            if word is None or word.decision == "link":
-                return self._ended("held", problem=stored)
-            if word.decision == "keep":
-                return self._ended("skipped", problem=_accepted(word))
-            return self._written(await draft(self._executor, self._plan, self._mark, self._known.numbers))
+            return await self._gone(stored)
         if (self._document.kind == "draft_order") != (stored.kind == "draft_order"):
-            wanted = self._document.kind.replace("_", " ")
-            problem = Problem("E-KIND", f"a {wanted} is due, and {named(stored)} stands in the ledger", found=stored.kind)
-            word = self._known.word(self._plan.stripe_id, problem)
-            if word is None:
-                return self._ended("held", stored=stored, problem=problem)
-            await _remember(self._executor, standing, self._plan.source_hash)
-            stands_as: State = "booked" if stored.kind == "booked_invoice" else "posted"
-            return self._ended(stands_as, stored=stored, problem=_accepted(word))
-        if stored.kind != "booked_invoice" and not (just_read is not None and self._looks_alike(stored)):
-            replaced = self._written(
+            if self._document.kind == "draft_order" and (standing.how == FOUND or standing.ledger_kind == "draft_order"):
+                # Somebody has made an invoice of the order, which is what orders are for.
+                return stored
+            return await self._of_another_kind(standing, stored)
+        just_adopted = stripe_id in self._portion.adopted
+        if stored.kind != "booked_invoice" and not (just_adopted and self._looks_alike(stored)):
+            return self._written(
                 await replace_draft(self._executor, self._plan, stored, self._mark, self._known.numbers, surely=self._mutilated)
             )
-            if isinstance(replaced, Ending):
-                return replaced
-            stored = replaced
         return stored
+
+    async def _gone(self, problem: Problem) -> LedgerDocument | Ending:
+        """Nothing in the ledger carries the key any more; whether it is to be posted anew, a person says."""
+        stripe_id = self._plan.stripe_id
+        word = self._known.word(stripe_id, problem)
+        if word is not None and word.decision == "keep":
+            return self._ended("skipped", problem=_accepted(word))
+        if word is not None and word.decision == "link":
+            return await self._link_shown(word)
+        anew = problem.code == "E-GONE" and stripe_id in self._portion.named
+        if word is None and not anew:
+            return self._ended("held", problem=problem)
+        customer = self._known.numbers.customer(self._document)
+        if customer is not None:
+            # What somebody has put in its place carries no key.
+            twins = await hand_made(self._executor.ledger, [(self._document, customer)])
+            return await self._beside(twins.get(stripe_id, ()))
+        return await self._anew()
+
+    async def _of_another_kind(self, standing: Identity, stored: LedgerDocument) -> Ending:
+        wanted = self._document.kind.replace("_", " ")
+        problem = Problem("E-KIND", f"a {wanted} is due, and {named(stored)} stands in the ledger", found=stored.kind)
+        word = self._known.word(self._plan.stripe_id, problem)
+        if word is None:
+            return self._ended("held", stored=stored, problem=problem)
+        await _remember(self._executor, standing, self._plan.source_hash)
+        stands_as: State = "booked" if stored.kind == "booked_invoice" else "posted"
+        return self._ended(stands_as, stored=stored, problem=_accepted(word))
 
     def _looks_alike(self, stored: LedgerDocument) -> bool:
         """What a list tells of a draft is what is planned: after a lost log, not every draft is read once more by itself."""

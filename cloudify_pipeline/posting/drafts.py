@@ -1,7 +1,7 @@
 """Drafts: making one, replacing one under its own number, and comparing its totals with Stripe's."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from cloudify_pipeline.accounting.chart import Number
 from cloudify_pipeline.accounting.documents import EXCHANGE_RATE, SalesDocument, carries
@@ -49,7 +49,12 @@ async def draft(executor: Executor, plan: PlannedDocument, mark: str, numbers: N
     def link(done: Done) -> LogChange:
         return linking(executor, plan.stripe_id, done.stored, "created", plan.source_hash)
 
-    return _written(await executor.perform(write, revision=mark, find=finder(executor, plan.document), then=link))
+    done = await executor.perform(write, revision=mark, find=finder(executor, plan.document), then=link)
+    if isinstance(done, NotDone) or not done.earlier or done.stored.kind == "booked_invoice":
+        return _written(done)
+    # An earlier plan made it, which may have said something else.
+    replaced = await replace_draft(executor, plan, done.stored, mark, numbers)
+    return replace(replaced, made=replaced.made or done.made) if isinstance(replaced, Written) else replaced
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,20 +2,20 @@
 
 Intent → commit → call → outcome → commit. Whatever was sent and has no outcome is looked up before anything is sent
 again; a POST is never blindly repeated. The ledger's own idempotency cache is the second belt: inside its hour a
-repeat goes out with the same key and the same bytes.
+repeat goes out with the same key and the same bytes, also from a process that shares nothing with this one.
 """
 
 import asyncio
+import hashlib
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
-from uuid import uuid4
 
 from sqlalchemy import Connection
 
 from cloudify_pipeline.accounting.chart import Number
-from cloudify_pipeline.accounting.parties import LedgerRecord
+from cloudify_pipeline.accounting.parties import LedgerRecord, Lookup
 from cloudify_pipeline.errors import NotSent, OutcomeUnknown, PipelineError, Problem, Refused, RunStopped
 from cloudify_pipeline.ledgers.port import Answer, Ledger, LedgerDocument, Operation, Write
 from cloudify_pipeline.posting.endings import RecordKind
@@ -26,6 +26,9 @@ from cloudify_pipeline.posting.log.store import LogChange, OpenOperation, Postin
 
 SETTLING_SECONDS = 0.5
 """Between a lost answer and the look-up: a ledger that is still at work gets the moment it needs."""
+
+REMEMBERED = 3
+"""How often in a row a write may be answered from the ledger's memory with something that is gone by now."""
 
 CONCURRENCY = 6
 """Calls in flight for one ledger. At a cost of 3 a call and 100 ms, more earns refusals only (reference/performance.md §3)."""
@@ -53,6 +56,8 @@ class Done:
     document: LedgerDocument | None = None
     record: LedgerRecord | None = None
     dropped: tuple[str, ...] = ()
+    earlier: bool = False
+    """An earlier intent made it, whose bytes may have been others."""
 
     @property
     def stored(self) -> LedgerDocument:
@@ -92,6 +97,8 @@ class Executor:
         self.log = log
         self.connection = lease.connection
         self._lease = lease
+        self.books = str((log.binding(lease.connection) or {}).get("agreement", ""))
+        """Whose books these are; a key of one agreement means nothing in another."""
         self.run_id = run_id
         self.clock = clock
         self._commits = commits
@@ -144,62 +151,113 @@ class Executor:
         async with self._slots:
             unfinished = self.log.open_operation(self.connection, write.operation, write.key)
             if unfinished is not None:
-                settled = await self._settle(unfinished, find, then)
+                settled = await self._settle(unfinished, write, find, then)
                 if settled is not None:
                     return settled
             stopped = self._breaker.open(write.operation)
             if stopped is not None:
                 return NotDone(stopped, retry=False)
-            return await self._send(write, revision=revision, find=find, then=then, earlier=unfinished)
+            return await self._send(write, revision=revision, find=find, then=then)
 
     async def _settle(
-        self, unfinished: OpenOperation, find: Find, then: Callable[[Done], LogChange] | None
+        self, unfinished: OpenOperation, write: Write, find: Find, then: Callable[[Done], LogChange] | None
     ) -> Done | NotDone | None:
-        """Look for what an unanswered write made; None when it made nothing and may be sent again."""
+        """Learn what became of an unanswered write; None when it made nothing and `write` may be sent.
+
+        While the ledger still knows its key, what was sent may be on its way: its own bytes go out again under its own key,
+        so that one of the two is the other's answer. `write` may say something else by now, and would stand beside it.
+        """
         found = await find()
+        if isinstance(found, Problem):
+            return NotDone(found, retry=False)
+        if found is not None:
+            done = Done(found.number, made=False, document=found.document, record=found.record, earlier=True)
+            await self._record(unfinished.id, "found", done=done, then=then)
+            return done
+        if self.clock() - unfinished.intended_at >= self.ledger.idempotency_window:
+            # Whoever sent it has long stopped waiting.
+            await self._record(unfinished.id, "absent")
+            return None
+        stopped = self._breaker.open(write.operation)
+        if stopped is not None:
+            return NotDone(stopped, retry=False)
+        same = unfinished.write.body == write.body
+        replaces = write.method == "PUT" and not same
+        sent = _Sent(unfinished.id, unfinished.write, unfinished.idempotency_key)
+        again = await self._attempt(sent, find, None if replaces else then)
+        if isinstance(again, Done):
+            # What is replaced is replaced again; what is made is not made beside it.
+            return None if replaces else replace(again, earlier=True)
+        if isinstance(again, NotDone) and (again.retry or same):
+            return again
+        return None
+
+    async def _send(self, write: Write, *, revision: str, find: Find, then: Callable[[Done], LogChange] | None) -> Done | NotDone:
+        for _ in range(REMEMBERED):
+            done = await self._attempt(await self._intend(write, revision), find, then)
+            if done is not None:
+                return done
+        message = f"the ledger answers {write.method} {write.path} from its memory, with something that is gone"
+        return NotDone(Problem("E-IDEMPOTENCY", message), retry=True)
+
+    async def _attempt(self, sent: "_Sent", find: Find, then: Callable[[Done], LogChange] | None) -> Done | NotDone | None:
+        """Send, and once more where the answer was lost and nothing stands. None: what the ledger remembers of it is gone."""
+        write = sent.write
+        for last in (False, True):
+            started = time.monotonic()
+            try:
+                answer = await self.ledger.send(write, sent.key, before=self.still_ours)
+            except Refused as refused:
+                await self._record(sent.operation_id, "refused", started=started, error=refused)
+                self._breaker.refused(write.operation, refused.code, refused.field, refused.message)
+                return NotDone(Problem(refused.code, refused.message, field=refused.field), retry=False)
+            except NotSent as not_sent:
+                await self._record(sent.operation_id, "not_sent", started=started, error=not_sent)
+                return NotDone(Problem(not_sent.code, not_sent.message), retry=True)
+            except OutcomeUnknown as unknown:
+                await self._record(sent.operation_id, "unknown", started=started, error=unknown)
+                settled = await self._after_unknown(sent.operation_id, write, unknown, find, then)
+                if settled is not None or last:
+                    return settled or NotDone(Problem(unknown.code, unknown.message), retry=True)
+            except RunStopped as stopped:
+                await self._record(sent.operation_id, "refused", started=started, stopped=stopped)
+                raise
+            else:
+                done = await self._believed(write, answer, find, made=last or not answer.from_cache)
+                if isinstance(done, NotDone):
+                    return done
+                if done is None:
+                    await self._record(sent.operation_id, "absent", started=started)
+                    return None
+                self._breaker.accepted(write.operation)
+                await self._record(
+                    sent.operation_id, "confirmed", started=started, done=done, request_id=answer.request_id, then=then
+                )
+                return done
+        raise AssertionError
+
+    async def _believed(self, write: Write, answer: Answer, find: Find, *, made: bool) -> Done | NotDone | None:
+        """What `answer` says stands in the ledger; None when it is from the ledger's memory and is gone by now.
+
+        The memory tells what once was made: a person may have deleted it since, or it may have moved on.
+        """
+        if not answer.from_cache:
+            return Done(answer.number, made=made, document=answer.document, record=answer.record, dropped=answer.dropped)
+        found = await self._by_number(write, answer) or await find()
         if isinstance(found, Problem):
             return NotDone(found, retry=False)
         if found is None:
             return None
-        done = Done(found.number, made=False, document=found.document, record=found.record)
-        await self._record(unfinished.id, "found", done=done, then=then)
-        return done
+        return Done(found.number, made=made, document=found.document, record=found.record, dropped=answer.dropped)
 
-    async def _send(
-        self,
-        write: Write,
-        *,
-        revision: str,
-        find: Find,
-        then: Callable[[Done], LogChange] | None,
-        earlier: OpenOperation | None,
-    ) -> Done | NotDone:
-        operation_id, key = await self._intend(write, revision, earlier)
-        for last in (False, True):
-            started = time.monotonic()
-            try:
-                answer = await self.ledger.send(write, key, before=self.still_ours)
-            except Refused as refused:
-                await self._record(operation_id, "refused", started=started, error=refused)
-                self._breaker.refused(write.operation, refused.code, refused.field, refused.message)
-                return NotDone(Problem(refused.code, refused.message, field=refused.field), retry=False)
-            except NotSent as not_sent:
-                await self._record(operation_id, "not_sent", started=started, error=not_sent)
-                return NotDone(Problem(not_sent.code, not_sent.message), retry=True)
-            except OutcomeUnknown as unknown:
-                await self._record(operation_id, "unknown", started=started, error=unknown)
-                settled = await self._after_unknown(operation_id, write, unknown, find, then)
-                if settled is not None or last:
-                    return settled or NotDone(Problem(unknown.code, unknown.message), retry=True)
-            except RunStopped as stopped:
-                await self._record(operation_id, "refused", started=started, stopped=stopped)
-                raise
-            else:
-                done = _done(answer)
-                self._breaker.accepted(write.operation)
-                await self._record(operation_id, "confirmed", started=started, done=done, request_id=answer.request_id, then=then)
-                return done
-        raise AssertionError
+    async def _by_number(self, write: Write, answer: Answer) -> Found | None:
+        """The customer or product that was once made, where the number is still its own."""
+        if answer.record is None or write.operation not in {"create_customer", "create_product"}:
+            return None
+        ask = self.ledger.customers if write.operation == "create_customer" else self.ledger.products
+        lookup = Lookup("number", str(answer.number))
+        hits = (await ask((lookup,))).get(lookup, ())
+        return next((Found(hit.number, record=hit) for hit in hits if hit.name == answer.record.name), None)
 
     async def _after_unknown(
         self,
@@ -225,28 +283,18 @@ class Executor:
         await self._record(operation_id, "found", done=done, then=then)
         return done
 
-    async def _intend(self, write: Write, revision: str, earlier: OpenOperation | None) -> tuple[int, str]:
+    async def _intend(self, write: Write, revision: str) -> "_Sent":
         now = self.clock()
-        if (
-            earlier is not None
-            and earlier.body_hash == body_hash(write.body)
-            and now - earlier.intended_at < self.ledger.idempotency_window
-        ):
-            await self._commits.commit(lambda db: self._lease.extend(db, now))
-            return earlier.id, earlier.idempotency_key
-        # New for every intent: a refusal may be cached under its key, and a mended body must not meet it.
-        key = uuid4().hex
+        key = idempotency_key(self.books, write, self.log.tries_over(self.connection, write.operation, write.key))
         intent = self.log.intent_change(
             self.connection, write, revision=revision, idempotency_key=key, run_id=self.run_id, now=now
         )
 
         def change(db: Connection) -> int:
             self._lease.extend(db, now)
-            if earlier is not None:
-                self.log.outcome_change(earlier.id, outcome="absent", run_id=self.run_id, now=now).apply(db)
             return int(intent.apply(db))
 
-        return await self._commits.commit(change), key
+        return _Sent(await self._commits.commit(change), write, key)
 
     async def _record(
         self,
@@ -279,5 +327,20 @@ class Executor:
         await self.commit(*changes)
 
 
-def _done(answer: Answer) -> Done:
-    return Done(answer.number, made=True, document=answer.document, record=answer.record, dropped=answer.dropped)
+@dataclass(frozen=True, slots=True)
+class _Sent:
+    """An intent that is in the log: its operation there, the exact request, and the key it goes out with."""
+
+    operation_id: int
+    write: Write
+    key: str
+
+
+def idempotency_key(books: str, write: Write, tries: int) -> str:
+    """The Idempotency-Key of `write` in `books`, when `tries` of its kind are over: refused, or proven to stand nowhere.
+
+    Whoever means the same write sends the same key, also a process with another log, so that the ledger carries it out once.
+    A try that is over counts: the ledger may remember its answer, and what was mended since must not meet that again.
+    """
+    facts = (books, write.operation, write.key, write.method, write.path, body_hash(write.body), str(tries))
+    return hashlib.sha256("\n".join(facts).encode()).hexdigest()[:32]

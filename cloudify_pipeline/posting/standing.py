@@ -3,10 +3,11 @@
 import re
 from collections.abc import Sequence
 
+from cloudify_pipeline.accounting.chart import Number
 from cloudify_pipeline.accounting.documents import CORRECTED, SalesDocument, carries
 from cloudify_pipeline.errors import Problem
 from cloudify_pipeline.ledgers.port import LedgerDocument, StoredKind
-from cloudify_pipeline.posting.log.standing import relinked, relinked_change
+from cloudify_pipeline.posting.log.standing import posted_amounts
 from cloudify_pipeline.posting.log.store import Identity, LogChange
 from cloudify_pipeline.posting.protocol import Executor, Find, Found
 
@@ -18,41 +19,12 @@ ACCEPTED = "accepted"
 """How an identity came about that a person's word made: the document carries no key of ours."""
 
 
-_PART = 500
 _KEY = re.compile(rf"stripe:([a-z]+_[A-Za-z0-9]+(?:{CORRECTED})?)")
 
 
 def named(document: LedgerDocument) -> str:
     """``booked invoice 20188``."""
     return f"{document.kind.replace('_', ' ')} {document.number}"
-
-
-async def relink(executor: Executor) -> dict[str, LedgerDocument]:
-    """Find every document in the ledger that carries a key of ours and remember it, once for each log.
-
-    A log that has never done so is new, or lost: whatever a run is about, it may post nothing that stands there already.
-    Gives what was found, by Stripe id, so that nobody need read it again.
-    """
-    log, connection = executor.log, executor.connection
-    if relinked(log, connection):
-        return {}
-    known = log.identities(connection, "document")
-    found: dict[str, list[LedgerDocument]] = {}
-    for document in await executor.ledger.keyed_documents(PREFIX):
-        found.setdefault(stripe_id_of(document.key), []).append(document)
-    new = {stripe_id: documents for stripe_id, documents in found.items() if stripe_id not in known}
-    links = [_linked(executor, stripe_id, documents) for stripe_id, documents in new.items()]
-    for start in range(0, len(links), _PART):
-        await executor.commit(*links[start : start + _PART])
-    await executor.commit(relinked_change(connection, executor.clock(), len(new)))
-    return {stripe_id: documents[0] for stripe_id, documents in new.items() if len(documents) == 1}
-
-
-def _linked(executor: Executor, stripe_id: str, documents: Sequence[LedgerDocument]) -> LogChange:
-    # Of several that carry one key, which is the right one is a person's to say; until then none is posted beside them.
-    how = FOUND if len(documents) == 1 else SEVERAL
-    booked = next((document for document in documents if document.kind == "booked_invoice"), documents[0])
-    return linking(executor, stripe_id, booked, how, "")
 
 
 def stripe_id_of(key: str) -> str:
@@ -66,22 +38,55 @@ def still_ours(stored: LedgerDocument, standing: Identity) -> bool:
     return standing.how == ACCEPTED or carries(stored.key, f"{PREFIX}{standing.stripe_id}")
 
 
-async def stands(executor: Executor, document: SalesDocument, standing: Identity) -> LedgerDocument | Problem:
-    """The document an earlier run left, read again: numbers are reused after deletion, so its key must still be ours."""
+async def stands(
+    executor: Executor,
+    document: SalesDocument,
+    standing: Identity,
+    *,
+    seen: Sequence[LedgerDocument] = (),
+    customer: Number | None = None,
+) -> LedgerDocument | Problem:
+    """The document an earlier run left, as it stands now: numbers are reused after deletion, so its key must still be ours.
+
+    `seen` are the documents with its key that a look at the ledger has just shown; `customer` is its customer there.
+    """
     kind: StoredKind = standing.ledger_kind or "draft_invoice"
-    stored = None if standing.how == SEVERAL else await executor.ledger.document(kind, standing.number)
-    if stored is not None and still_ours(stored, standing):
-        return stored
-    hits = (await executor.ledger.documents([document.key])).get(document.key, ())
-    if len(hits) == 1:
-        found = hits[0]
+    stored = None
+    hits = tuple(seen)
+    if not hits:
+        stored = None if standing.how == SEVERAL else await executor.ledger.document(kind, standing.number)
+        if stored is not None and still_ours(stored, standing):
+            return stored
+        hits = (await executor.ledger.documents([document.key])).get(document.key, ())
+    if len(hits) > 1:
+        return several(document.key, hits)
+    if not hits:
+        return gone(executor, standing, stored, customer)
+    found = hits[0]
+    if (found.kind, found.number) != (standing.ledger_kind, standing.number) or standing.how == SEVERAL:
         booked = found.kind == "booked_invoice"
         concluding = executor.concluding("book_document", document.key, found.number) if booked else []
         await executor.commit(linking(executor, document.stripe_id, found, FOUND, standing.source_hash), *concluding)
-        return found
-    if hits:
-        return several(document.key, hits)
-    return Problem("E-GONE", f"{kind.replace('_', ' ')} {standing.number} is no longer in the ledger")
+    return found
+
+
+def gone(executor: Executor, standing: Identity, stored: LedgerDocument | None, customer: Number | None) -> Problem:
+    """Why nothing that carries the key of `standing` is found. `stored` is what has its number by now.
+
+    A reference that somebody wrote over is another matter than a number that was given again.
+    """
+    words = f"{(standing.ledger_kind or 'document').replace('_', ' ')} {standing.number}"
+    if stored is not None and not stored.key.startswith(PREFIX):
+        posted = posted_amounts(executor.log, executor.connection, [standing.stripe_id]).get(standing.stripe_id)
+        alike = (
+            posted == (stored.totals.gross, stored.currency) and customer is not None and str(customer) == str(stored.customer)
+        )
+        if alike:
+            key, now = f"{PREFIX}{standing.stripe_id}", f"“{stored.key}”" if stored.key else "nothing"
+            return Problem(
+                "E-KEY-LOST", f"{words} has {now} for a reference where its key {key} stood", "references.other", words
+            )
+    return Problem("E-GONE", f"{words} is no longer in the ledger")
 
 
 def finder(executor: Executor, document: SalesDocument, *, booked: bool = False) -> Find:

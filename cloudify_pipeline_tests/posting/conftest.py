@@ -43,8 +43,12 @@ class Poster:
         self.ledger = ledger
         self.log = log
         self.clock = Clock()
+        self.text: str | None = None
 
-    def run(self, kind: DocumentKind = "booked_invoice", invoices: int = 1, action: str = "create") -> list[Ending]:
+    def run(
+        self, kind: DocumentKind = "booked_invoice", invoices: int = 1, action: str = "create", text: str | None = None
+    ) -> list[Ending]:
+        self.text = text
         return asyncio.run(self._run(kind, invoices, action))
 
     def run_until_killed(self, kind: DocumentKind = "booked_invoice", action: str = "create") -> None:
@@ -63,7 +67,7 @@ class Poster:
             executor = Executor(self.ledger, self.log, commits, lease=lease, run_id="run", clock=self.clock, sleep=sleep)
             endings = await post_customers(executor, [customer(action)])
             endings += await post_products(executor, [product()])
-            return endings + await post_documents(executor, [invoice(kind, n) for n in range(1, invoices + 1)])
+            return endings + await post_documents(executor, [invoice(kind, n, self.text) for n in range(1, invoices + 1)])
 
 
 def customer(action: str = "create") -> PlannedCustomer:
@@ -76,7 +80,7 @@ def product() -> PlannedProduct:
     return PlannedProduct("prod_1", "create", "PRO-M", "Pro plan", 3, None, {})
 
 
-def invoice(kind: DocumentKind = "booked_invoice", n: int = 1) -> PlannedDocument:
+def invoice(kind: DocumentKind = "booked_invoice", n: int = 1, text: str | None = None) -> PlannedDocument:
     line = SalesLine(
         "Pro plan", ProductRef(stripe_id="prod_1"), Decimal(1), Decimal("100.00"), net=Decimal("100.00"), vat_rate=Decimal(25)
     )
@@ -95,7 +99,7 @@ def invoice(kind: DocumentKind = "booked_invoice", n: int = 1) -> PlannedDocumen
         lines=(line,),
         stripe_total=Decimal("125.00"),
         predicted=Totals(Decimal("100.00"), Decimal("25.00"), Decimal("125.00")),
-        fields={"recipient.name": "Frøstrup ApS"},
+        fields={"recipient.name": "Frøstrup ApS", **({"notes.heading": text} if text else {})},
     )
     return PlannedDocument(document, "rules[0]")
 

@@ -1,7 +1,7 @@
 """A ledger in memory behind the port: it numbers, stores and books, and can lose answers on command."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from decimal import Decimal
@@ -13,6 +13,7 @@ from cloudify_pipeline.errors import NotSent, OutcomeUnknown, Refused
 from cloudify_pipeline.ledgers.port import (
     Answer,
     CustomerWrite,
+    Keyed,
     LedgerDocument,
     LedgerIdentity,
     ProductWrite,
@@ -46,6 +47,7 @@ class FakeLedger:
     name: str = "fake"
     idempotency_window: timedelta = timedelta(minutes=50)
     daily_calls: int | None = None
+    look_reads: int = 1
     stored_customers: dict[int, LedgerRecord] = field(default_factory=dict)
     stored_products: dict[str, LedgerRecord] = field(default_factory=dict)
     stored: dict[tuple[str, int], LedgerDocument] = field(default_factory=dict)
@@ -57,7 +59,12 @@ class FakeLedger:
     requests: Requests = field(default_factory=Requests)
     contents: dict[tuple[str, int], dict[str, object]] = field(default_factory=dict)
     """What each document says: the body of its create, with what people wrote over it."""
+    remembers_refusals: bool = False
+    late: Write | None = None
+    """A write that is on its way and arrives before the next one."""
+    keys: dict[Write, str] = field(default_factory=dict)
     _cache: dict[str, Answer] = field(default_factory=dict)
+    _refused: dict[str, Refused] = field(default_factory=dict)
     _documents: dict[str, SalesDocument] = field(default_factory=dict)
 
     @property
@@ -132,9 +139,13 @@ class FakeLedger:
             return None
         return _write("update_document", wanted.key, {"number": stored.number, "kind": stored.kind, "body": merged})
 
-    async def keyed_documents(self, prefix: str) -> Sequence[LedgerDocument]:
+    async def keyed_documents(self, prefix: str, *, after: str | None = None) -> Keyed:
         self.lookups += 1
-        return [document for document in self.stored.values() if document.key.startswith(prefix)]
+        return Keyed([document for document in self.stored.values() if document.key.startswith(prefix)], "all")
+
+    async def unbooked_documents(self, prefix: str, kinds: Collection[StoredKind]) -> Sequence[LedgerDocument]:
+        self.lookups += 1
+        return [one for one in self.stored.values() if one.kind in kinds and one.key.startswith(prefix)]
 
     async def documents_dated(self, first: date, last: date, kinds: Sequence[StoredKind]) -> Sequence[LedgerDocument]:
         found = (d for d in self.stored.values() if d.kind in kinds)
@@ -149,7 +160,18 @@ class FakeLedger:
     async def send(self, write: Write, idempotency_key: str, *, before: Callable[[], None] = lambda: None) -> Answer:
         before()
         self.sent.append(write)
-        self._fault(write, "before")
+        if self.late is not None:
+            late, self.late = self.late, None
+            self._cache[self.keys[late]] = self._apply(late)
+        self.keys[write] = idempotency_key
+        if idempotency_key in self._refused:
+            raise self._refused[idempotency_key]
+        try:
+            self._fault(write, "before")
+        except Refused as refused:
+            if self.remembers_refusals:
+                self._refused[idempotency_key] = refused
+            raise
         answer = self._cache.get(idempotency_key)
         if answer is None:
             answer = self._cache[idempotency_key] = self._apply(write)

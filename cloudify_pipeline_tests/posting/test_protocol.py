@@ -3,12 +3,16 @@
 from collections.abc import Callable
 from datetime import timedelta
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
 from cloudify_pipeline.accounting.documents import DocumentKind
 from cloudify_pipeline.accounting.parties import LedgerRecord
+from cloudify_pipeline.ledgers.port import Write
 from cloudify_pipeline.posting.log.store import PostingLog
+from cloudify_pipeline.posting.log.verify import verify
+from cloudify_pipeline.posting.protocol import idempotency_key
 from cloudify_pipeline_tests.posting.conftest import Poster
 from cloudify_pipeline_tests.posting.fake_ledger import FakeLedger, Fault, killed, not_sent, refused, unknown
 
@@ -163,3 +167,110 @@ def test_a_deleted_draft_is_noticed_and_not_posted_again(poster: Poster) -> None
     ending = next(e for e in poster.run("draft_invoice") if e.kind == "document")
     assert (ending.state, ending.problem.code if ending.problem else "") == ("held", "E-GONE")
     assert not poster.ledger.stored
+
+
+# -- the ledger's own memory ----------------------------------------------------------------------------------------------
+
+
+def test_two_logs_that_mean_the_same_write_send_the_same_key(poster: Poster, new_log: Callable[[], PostingLog]) -> None:
+    """Two homes in the same minute: the ledger answers the second from its memory, and each document stands once."""
+    poster.run()
+    stands = dict(poster.ledger.stored)
+    other = Poster(poster.ledger, new_log())
+    endings = other.run()
+    assert poster.ledger.stored == stands
+    assert len(poster.ledger.stored_customers) == 1
+    assert [ending.made for ending in endings] == [False, False, False], "what another process made is not counted here"
+    assert states(other) == {"in_1": "booked"}
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_what_was_mended_is_not_answered_from_the_memory_of_its_refusal(poster: Poster, operation: str) -> None:
+    poster.ledger.remembers_refusals = True
+    poster.ledger.faults = [Fault(operation, "before", refused)]
+    poster.run()
+    poster.clock.forward(timedelta(minutes=5))
+    poster.run()
+    assert states(poster) == {"in_1": "booked"}
+
+
+def test_a_try_that_never_left_is_taken_up_under_its_own_key(poster: Poster, new_log: Callable[[], PostingLog]) -> None:
+    """The ledger asked one of two homes to slow down: the two still mean the same write."""
+    poster.ledger.faults = [Fault("create_document", "before", not_sent)]
+    poster.run()
+    Poster(poster.ledger, new_log()).run()
+    poster.run()
+    assert list(poster.ledger.stored) == [("booked_invoice", 1)]
+    assert states(poster) == {"in_1": "booked"}
+    assert verify(poster.log.engine, "nordlys").findings == []
+
+
+def test_a_draft_that_the_ledger_remembers_and_somebody_deleted_is_made_anew(
+    poster: Poster, new_log: Callable[[], PostingLog]
+) -> None:
+    poster.run("draft_invoice")
+    poster.ledger.stored.clear()
+    lost = Poster(poster.ledger, new_log())
+    lost.run("draft_invoice")
+    assert list(poster.ledger.stored) == [("draft_invoice", 1)]
+    outcomes = [(one["operation"], one["outcome"]) for one in lost.log.history("nordlys", ["stripe:in_1"])]
+    assert outcomes == [("create_document", "absent"), ("create_document", "confirmed")]
+
+
+def test_a_debtor_that_the_ledger_remembers_and_somebody_deleted_is_made_anew(
+    poster: Poster, new_log: Callable[[], PostingLog]
+) -> None:
+    """Its number is another debtor's by now."""
+    poster.run("draft_invoice")
+    (number,) = poster.ledger.stored_customers
+    poster.ledger.stored_customers[number] = LedgerRecord(number, "Somebody Else ApS", False, {})
+    lost = Poster(poster.ledger, new_log())
+    lost.run("draft_invoice")
+    names = {one.number: one.name for one in poster.ledger.stored_customers.values()}
+    assert names == {number: "Somebody Else ApS", number + 1: "Frøstrup ApS"}
+    assert lost.log.identities("nordlys", "customer")["cus_1"].number == number + 1
+
+
+@pytest.mark.parametrize("arrives", [True, False], ids=["it arrives", "it was lost"])
+def test_a_slow_draft_whose_invoice_changed_meanwhile_is_settled_by_its_own_bytes(poster: Poster, *, arrives: bool) -> None:
+    """The process was killed under a slow POST, and the next run planned another text: one draft, with the new text."""
+    poster.ledger.faults = [Fault("create_document", "before", killed)]
+    poster.run_until_killed("draft_invoice")
+    if arrives:
+        poster.ledger.late = poster.ledger.sent[-1]
+    poster.clock.forward(timedelta(minutes=2))
+    poster.run("draft_invoice", text="PO-2")
+    assert list(poster.ledger.stored) == [("draft_invoice", 1)]
+    assert poster.ledger.contents["draft_invoice", 1]["notes.heading"] == "PO-2"
+    operations = [write.operation for write in poster.ledger.sent if "document" in write.operation]
+    assert operations == ["create_document", "create_document", "update_document"]
+    assert len({write.body for write in poster.ledger.sent if write.operation == "create_document"}) == 1
+
+
+def test_a_slow_draft_is_given_up_when_the_ledger_has_forgotten_its_key(poster: Poster) -> None:
+    poster.ledger.faults = [Fault("create_document", "before", killed)]
+    poster.run_until_killed("draft_invoice")
+    poster.clock.forward(timedelta(hours=3))
+    poster.ledger.forget_idempotency_keys()
+    poster.run("draft_invoice", text="PO-2")
+    assert list(poster.ledger.stored) == [("draft_invoice", 1)]
+    assert [w.operation for w in poster.ledger.sent if "document" in w.operation] == ["create_document", "create_document"]
+
+
+KEY_FACTS = {
+    "other books": ("economic:2", "create_document", "stripe:in_1", b"{}", 0),
+    "another operation": ("economic:1", "book_document", "stripe:in_1", b"{}", 0),
+    "another document": ("economic:1", "create_document", "stripe:in_2", b"{}", 0),
+    "another body": ("economic:1", "create_document", "stripe:in_1", b"{ }", 0),
+    "a try that is over": ("economic:1", "create_document", "stripe:in_1", b"{}", 1),
+}
+
+
+@pytest.mark.parametrize("differs", KEY_FACTS)
+def test_the_idempotency_key_is_a_function_of_what_is_meant(differs: str) -> None:
+    def key(books: str, operation: Any, about: str, body: bytes, tries: int) -> str:
+        return idempotency_key(books, Write(operation, about, "POST", "/invoices/drafts", body), tries)
+
+    first = ("economic:1", "create_document", "stripe:in_1", b"{}", 0)
+    assert key(*first) == key(*first)
+    assert key(*first) != key(*KEY_FACTS[differs])

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any
@@ -27,6 +27,7 @@ from cloudify_pipeline.ledgers.economic.replacement import update_document
 from cloudify_pipeline.ledgers.port import (
     Answer,
     CustomerWrite,
+    Keyed,
     LedgerDocument,
     LedgerIdentity,
     ProductWrite,
@@ -66,6 +67,7 @@ class EconomicLedger:
     idempotency_window = timedelta(minutes=50)
     # reference/performance.md §3: fair use of an agreement.
     daily_calls: int | None = 50_000
+    look_reads = finding.PLACES
 
     def __init__(
         self,
@@ -161,9 +163,14 @@ class EconomicLedger:
         """Every document that carries one of `keys`, in drafts, booked invoices and orders."""
         return await finding.documents(self._client, keys)
 
-    async def keyed_documents(self, prefix: str) -> Sequence[LedgerDocument]:
-        """Every document whose reference begins with `prefix`."""
-        return [replace(found, url=self._web) for found in await finding.keyed_documents(self._client, prefix)]
+    async def keyed_documents(self, prefix: str, *, after: str | None = None) -> Keyed:
+        """Every document whose reference begins with `prefix`; since the mark `after`, where one is given."""
+        found = await finding.keyed_documents(self._client, prefix, after=after)
+        return replace(found, documents=[replace(one, url=self._web) for one in found.documents])
+
+    async def unbooked_documents(self, prefix: str, kinds: Collection[StoredKind]) -> Sequence[LedgerDocument]:
+        """The drafts and open orders of these `kinds` whose reference begins with `prefix`."""
+        return [replace(found, url=self._web) for found in await finding.unbooked_documents(self._client, prefix, kinds)]
 
     async def documents_dated(self, first: date, last: date, kinds: Sequence[StoredKind]) -> Sequence[LedgerDocument]:
         """Every document of these `kinds` and days."""

@@ -4,8 +4,10 @@ Fair use is 50,000 calls a day for an agreement (performance.md §3): ten thousa
 """
 
 import asyncio
+import dataclasses
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import re
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal, InvalidOperation
@@ -17,7 +19,7 @@ from cloudify_pipeline.ledgers.economic import filters, wire
 from cloudify_pipeline.ledgers.economic.client import PAGE, EconomicClient
 from cloudify_pipeline.ledgers.economic.fields import CUSTOMER_FIELDS, NUMBER, PRODUCT_FIELDS
 from cloudify_pipeline.ledgers.economic.records import NUMBER_OF, customer_record, document_record, product_record
-from cloudify_pipeline.ledgers.port import LedgerDocument, StoredKind
+from cloudify_pipeline.ledgers.port import Keyed, LedgerDocument, StoredKind
 from cloudify_pipeline.mapping.fields import FieldCatalogue
 
 REFERENCE = "references.other"
@@ -30,6 +32,7 @@ _COLLECTIONS: tuple[tuple[str, StoredKind], ...] = (
     ("/invoices/drafts", "draft_invoice"),
     ("/invoices/booked", "booked_invoice"),
 )
+PLACES = len(_COLLECTIONS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,19 +86,79 @@ async def documents(client: EconomicClient, keys: Sequence[str]) -> Mapping[str,
     return {key: tuple(await _settled(client, documents)) for key, documents in found.items()}
 
 
-async def keyed_documents(client: EconomicClient, prefix: str) -> list[LedgerDocument]:
-    """Every document whose reference begins with `prefix`, in its present place; of an archived order what it became."""
-    where = filters.contains(REFERENCE, prefix)
-    found: dict[tuple[str, Any], LedgerDocument] = {}
-    for collection, kind in _COLLECTIONS:
-        for item in await _fetch(client, collection, NUMBER_OF[kind], [where]):
-            document = document_record(kind, item)
-            if document.key.startswith(prefix):
-                found.setdefault((kind, document.number), document)
+async def keyed_documents(client: EconomicClient, prefix: str, *, after: str | None = None) -> Keyed:
+    """Every document whose reference begins with `prefix`, in its present place; of an archived order what it became.
+
+    A booked number is given once and only goes up, so what was booked since the mark `after` has a higher one; an order that
+    was archived before it was ever seen open likewise. Drafts and open orders are few, and are all read.
+    """
+    seen = _Mark.read(after)
+    found = await _keyed(client, prefix, _COLLECTIONS, seen)
+    return Keyed(await _present(client, found), str(seen.beyond(found)))
+
+
+async def unbooked_documents(client: EconomicClient, prefix: str, kinds: Collection[StoredKind]) -> list[LedgerDocument]:
+    """The drafts and open orders of these `kinds` whose reference begins with `prefix`."""
+    places = [(place, kind) for place, kind in _COLLECTIONS if kind in kinds and place not in _GROWING]
+    return [document for _, document in await _keyed(client, prefix, places, _Mark())]
+
+
+_Found = list[tuple[str, LedgerDocument]]
+"""(collection, document)."""
+
+
+async def _keyed(client: EconomicClient, prefix: str, places: Sequence[tuple[str, StoredKind]], seen: "_Mark") -> _Found:
+    found: _Found = []
+    for collection, kind in places:
+        number = NUMBER_OF[kind]
+        where = filters.contains(REFERENCE, prefix) + seen.clause(collection, number)
+        documents = (document_record(kind, item) for item in await _fetch(client, collection, number, [where]))
+        found += [(collection, document) for document in documents if document.key.startswith(prefix)]
+    return found
+
+
+async def _present(client: EconomicClient, found: _Found) -> list[LedgerDocument]:
+    once: dict[tuple[str, Any], LedgerDocument] = {}
+    for _, document in found:
+        once.setdefault((document.kind, document.number), document)
     by_key: dict[str, list[LedgerDocument]] = {}
-    for document in found.values():
+    for document in once.values():
         by_key.setdefault(document.key, []).append(document)
     return [document for several in by_key.values() for document in await _settled(client, several)]
+
+
+_GROWING = {"/invoices/booked": "booked", "/orders/archived": "archived"}
+"""Collections that only ever grow, and what a mark calls them."""
+_OVERLAP = 200
+"""So many numbers before the mark are read again: two bookings at one moment may appear in either order."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Mark:
+    """The highest numbers that were seen: ``archived 55, booked 20188``."""
+
+    numbers: Mapping[str, int] = dataclasses.field(default_factory=dict)
+
+    @classmethod
+    def read(cls, text: str | None) -> "_Mark":
+        return cls({name: int(number) for name, number in re.findall(r"(booked|archived) (\d+)", text or "")})
+
+    def clause(self, collection: str, own_number: str) -> str:
+        """What is added to the filter of `collection`; nothing where all of it is asked for."""
+        seen = self.numbers.get(_GROWING.get(collection, ""), 0) - _OVERLAP
+        return f"$and:{own_number}$gt:{seen}" if seen > 0 else ""
+
+    def beyond(self, found: _Found) -> "_Mark":
+        """The mark after `found` was seen."""
+        highest = dict(self.numbers)
+        for collection, document in found:
+            name = _GROWING.get(collection)
+            if name is not None:
+                highest[name] = max(highest.get(name, 0), int(document.number))
+        return _Mark(highest)
+
+    def __str__(self) -> str:
+        return ", ".join(f"{name} {number}" for name, number in sorted(self.numbers.items()))
 
 
 async def documents_dated(client: EconomicClient, first: date, last: date, kinds: Sequence[StoredKind]) -> list[LedgerDocument]:

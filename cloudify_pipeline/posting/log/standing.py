@@ -2,11 +2,10 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import Column, Connection, DateTime, Integer, LargeBinary, String, Table, distinct, func, select
+from sqlalchemy import Column, Connection, LargeBinary, String, Table, distinct, func, select
 
 from cloudify_pipeline.posting.log import schema as t
 from cloudify_pipeline.posting.log.store import LogChange, PostingLog
@@ -21,27 +20,6 @@ meant = Table(
     Column("body", LargeBinary, nullable=False),
 )
 """What a replaced draft was last meant to say by our plan alone: a replacement's own bytes hold people's words as well."""
-
-
-relinks = Table(
-    "relinks",
-    t.metadata,
-    Column("connection", String(64), primary_key=True),
-    Column("at", DateTime(timezone=True), nullable=False),
-    Column("documents", Integer, nullable=False),
-)
-"""That this log has once read which documents of ours stand in the ledger. A log without the row is new, or lost."""
-
-
-def relinked(log: PostingLog, connection: str) -> bool:
-    """Whether this log knows what stood in the ledger before its own first write."""
-    with log.engine.connect() as db:
-        return db.scalar(select(relinks.c.documents).where(relinks.c.connection == connection)) is not None
-
-
-def relinked_change(connection: str, now: datetime, documents: int) -> LogChange:
-    """The change that remembers that it does."""
-    return LogChange(lambda db: db.execute(relinks.insert().values(connection=connection, at=now, documents=documents)))
 
 
 def posted_amounts(log: PostingLog, connection: str, stripe_ids: Sequence[str]) -> dict[str, tuple[Decimal | None, str | None]]:

@@ -42,7 +42,8 @@ class OpenOperation:
 
     id: int
     revision: str
-    body_hash: str
+    write: Write
+    """The very request, to the byte."""
     idempotency_key: str
     intended_at: datetime
 
@@ -142,7 +143,19 @@ class PostingLog:
             row = db.execute(query).mappings().first()
         if row is None:
             return None
-        return OpenOperation(row["id"], row["revision"], row["body_hash"], row["idempotency_key"], _aware(row["intended_at"]))
+        write = Write(operation, key, row["method"], row["path"], bytes(row["body"]))
+        return OpenOperation(row["id"], row["revision"], write, row["idempotency_key"], _aware(row["intended_at"]))
+
+    def tries_over(self, connection: str, operation: Operation, key: str) -> int:
+        """How many writes of `operation` on `key` have ended: carried out, refused, or looked up and found nowhere.
+
+        One that never left is no try.
+        """
+        c = t.operations.c
+        mine = (c.connection == connection, c.key == key, c.operation == operation)
+        ended = c.state.in_(("confirmed", "refused", "superseded"))
+        with self.engine.connect() as db:
+            return int(db.scalar(select(func.count()).where(*mine, ended)) or 0)
 
     def open_keys(self, connection: str) -> set[tuple[str, str]]:
         """(operation, key) of everything sent without a known outcome."""
@@ -154,7 +167,10 @@ class PostingLog:
     def intent_change(
         self, connection: str, write: Write, *, revision: str, idempotency_key: str, run_id: str, now: datetime
     ) -> "LogChange":
-        """The change that records an intent before anything is sent; gives the operation's id."""
+        """The change that records an intent before anything is sent; gives the operation's id.
+
+        One that never left the house is taken up again under its own id: it has the same key.
+        """
         values = {
             "connection": connection,
             "operation": write.operation,
@@ -172,10 +188,15 @@ class PostingLog:
 
         def insert(db: Connection) -> int:
             chain = page(db, connection, now)
-            result = db.execute(t.operations.insert().values(**values))
-            operation_id = int(result.inserted_primary_key[0])  # type: ignore[index]
-            chain.tell(evidence.intent({"id": operation_id, **values, "ended_at": None, "number": None}), now)
-            return operation_id
+            row = {**values, "ended_at": None, "number": None}
+            o = t.operations.c
+            unsent = (o.connection == connection, o.idempotency_key == idempotency_key, o.state == "not_sent")
+            operation_id = db.scalar(t.operations.update().where(*unsent).values(**row).returning(o.id))
+            if operation_id is None:
+                result = db.execute(t.operations.insert().values(**row))
+                operation_id = int(result.inserted_primary_key[0])  # type: ignore[index]
+            chain.tell(evidence.intent({"id": operation_id, **row}), now)
+            return int(operation_id)
 
         return LogChange(insert)
 

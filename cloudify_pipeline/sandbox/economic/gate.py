@@ -5,7 +5,14 @@ import time
 from collections.abc import Callable
 from datetime import datetime
 
-from cloudify_pipeline.sandbox.economic.errors import INVALID_GRANT, READ_ONLY_LICENCE, ApiError, problem, refusal
+from cloudify_pipeline.sandbox.economic.errors import (
+    INVALID_GRANT,
+    READ_ONLY_LICENCE,
+    ApiError,
+    problem,
+    refusal,
+    stamped,
+)
 from cloudify_pipeline.sandbox.economic.exchange import Reply, Request
 from cloudify_pipeline.sandbox.economic.store import CachedAnswer, EconomicStore, decode, encode
 
@@ -64,7 +71,11 @@ class Budget:
 
 
 def once(store: EconomicStore, request: Request, carry_out: Callable[[], Reply]) -> Reply:
-    """Carry out a write once per ``Idempotency-Key`` and hour. Refusals are not remembered, only what was done."""
+    """Carry out a write once per ``Idempotency-Key`` and hour.
+
+    What was done is remembered; refusals are where the fact ``remembers_refusals`` is set: nobody has seen what the live
+    server does.
+    """
     key = request.headers.get("idempotency-key")
     if key is None:
         return carry_out()
@@ -80,8 +91,14 @@ def once(store: EconomicStore, request: Request, carry_out: Callable[[], Reply])
         if known.location is not None:
             headers["Location"] = known.location
         return Reply(known.status, decode(known.answer), headers)
-    with store.transaction():
-        reply = carry_out()
-        answer = CachedAnswer(url, body_hash, reply.status, encode(reply.body), reply.headers.get("Location"))
-        store.cache_answer(key, answer, now)
+    try:
+        with store.transaction():
+            reply = carry_out()
+            answer = CachedAnswer(url, body_hash, reply.status, encode(reply.body), reply.headers.get("Location"))
+            store.cache_answer(key, answer, now)
+    except ApiError as refused:
+        if store.fact("remembers_refusals"):
+            body = encode(stamped(refused, now))
+            store.cache_answer(key, CachedAnswer(url, body_hash, refused.status, body, None), now)
+        raise
     return reply

@@ -10,11 +10,11 @@ import pytest
 
 from cloudify_pipeline.ledgers.economic.ledger import EconomicLedger
 from cloudify_pipeline.planning.plans import PlannedDocument
+from cloudify_pipeline.posting.adoption import look
 from cloudify_pipeline.posting.log.commits import GroupCommit
 from cloudify_pipeline.posting.log.lease import held
 from cloudify_pipeline.posting.log.store import PostingLog
 from cloudify_pipeline.posting.protocol import Executor
-from cloudify_pipeline.posting.standing import relink
 from cloudify_pipeline.sandbox.economic.demo_agreement import AGREEMENT_GRANT_TOKEN, APP_SECRET_TOKEN
 from cloudify_pipeline_tests.posting.crashes.embedded import Books
 from cloudify_pipeline_tests.posting.crashes.matrix import Stage
@@ -89,7 +89,7 @@ async def linked(log_url: str, ledger_url: str, now: datetime, plans: Sequence[P
         with held(log.engine, CONNECTION, now=now) as lease:
             async with GroupCommit(log.engine) as commits:
                 executor = Executor(ledger, log, commits, lease=lease, run_id="run", clock=lambda: now)
-                return len(await relink(executor))
+                return len((await look(executor, lambda ids: ids, [])).adopted)
     finally:
         await ledger.close()
         log.close()
