@@ -104,6 +104,7 @@ def document(synced: Synced) -> dict[str, Any]:
         "counts": done.counts,
         "ids": done.ids,
         "unknown": list(done.unknown),
+        "notes": list(done.notes),
         "documents": done.documents,
         "failures": [str(failure) for failure in synced.failures],
         "seconds": round(synced.seconds, 1),
@@ -122,6 +123,8 @@ def _show(synced: Synced) -> None:
         console(sys.stderr).print(str(failure), style="red")
     for unknown in done.unknown:
         say(f"{unknown}: Stripe has no such invoice or payment, or it is still a draft there")
+    for note in done.notes:
+        say(note)
     if not done.documents and not done.unknown:
         say("Nothing new.")
     say(f"{done.connection}: {counts_line(done.counts)}")

@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from cloudify_pipeline.control.adopted import ADOPTED
+from cloudify_pipeline.control.alerts import open_alerts
 from cloudify_pipeline.control.opened import OpenConnection
 from cloudify_pipeline.control.status import status
 
@@ -30,6 +32,8 @@ class Outcome:
     documents: tuple[Mapping[str, Any], ...]
     waiting_for_a_person: int
     """Held or failed documents: of those the run was asked for, else of the whole connection."""
+    notes: tuple[str, ...] = ()
+    """What else a person should know of the run, a sentence or two each."""
     unknown: tuple[str, ...] = ()
     """Of the ids that were asked for, those that Stripe does not have, or that are drafts there."""
 
@@ -49,4 +53,5 @@ def outcome(opened: OpenConnection, run_id: str, *, ids: Sequence[str] = ()) -> 
     ]
     documents = tuple(row for row in whole["documents"] if row["stripe_id"] in touched)
     unknown = tuple(sorted(asked - {row["stripe_id"] for row in whole["documents"]}))
-    return Outcome(opened.name, run_id, whole["counts"], documents, len(waiting), unknown)
+    notes = tuple(alert.message for alert in open_alerts(opened) if alert.key == ADOPTED)
+    return Outcome(opened.name, run_id, whole["counts"], documents, len(waiting), notes, unknown)

@@ -23,18 +23,19 @@ from cloudify_pipeline.orchestration.resources import REPLAY, RunScope
 from cloudify_pipeline.orchestration.words import counts, documents_table, reasons_table, sums
 from cloudify_pipeline.posting.endings import Ending, RecordKind
 
-Step = Callable[[OpenConnection, dg.OpExecutionContext, Sequence[str]], Coroutine[Any, Any, Stepped]]
+Step = Callable[[OpenConnection, dg.OpExecutionContext, Sequence[str], Sequence[str]], Coroutine[Any, Any, Stepped]]
+"""Posts the plans of the ids; the second ids are those that a person replays by name."""
 
 
-async def _customers(opened: OpenConnection, context: dg.OpExecutionContext, ids: Sequence[str]) -> Stepped:
+async def _customers(opened: OpenConnection, context: dg.OpExecutionContext, ids: Sequence[str], named: Sequence[str]) -> Stepped:
     return await post_planned_customers(opened, context.run_id, ids=ids)
 
 
-async def _products(opened: OpenConnection, context: dg.OpExecutionContext, ids: Sequence[str]) -> Stepped:
+async def _products(opened: OpenConnection, context: dg.OpExecutionContext, ids: Sequence[str], named: Sequence[str]) -> Stepped:
     return await post_planned_products(opened, context.run_id, ids=ids)
 
 
-async def _documents(opened: OpenConnection, context: dg.OpExecutionContext, ids: Sequence[str]) -> Stepped:
+async def _documents(opened: OpenConnection, context: dg.OpExecutionContext, ids: Sequence[str], named: Sequence[str]) -> Stepped:
     done = 0
 
     def progress(_: Ending) -> None:
@@ -43,7 +44,7 @@ async def _documents(opened: OpenConnection, context: dg.OpExecutionContext, ids
         tell("posting documents", done, len(ids))
 
     again = context.job_name == REPLAY
-    return await post_planned_documents(opened, context.run_id, ids=ids, progress=progress, again=again)
+    return await post_planned_documents(opened, context.run_id, ids=ids, progress=progress, again=again, named=named)
 
 
 def _ledger_asset(name: str, kind: RecordKind, step: Step, after: Sequence[dg.AssetKey], text: str) -> dg.AssetsDefinition:
@@ -58,10 +59,12 @@ def _ledger_asset(name: str, kind: RecordKind, step: Step, after: Sequence[dg.As
     def post(context: dg.OpExecutionContext, scope: RunScope, ids: list[str]) -> dict[str, Any]:
         started = monotonic()
         with scope.opened(context.partition_key) as opened:
-            stepped = asyncio.run(step(opened, context, ids))
+            named = scope.invoice_ids if context.job_name == REPLAY else ()
+            stepped = asyncio.run(step(opened, context, ids, named))
         return {
             "ids": ids,
             "made": sum(ending.made for ending in stepped.endings),
+            "adopted": len(stepped.adopted),
             "requests": stepped.reads + stepped.writes,
             "writes": stepped.writes,
             "seconds": round(monotonic() - started, 1),
@@ -94,6 +97,7 @@ def _metadata(opened: OpenConnection, kind: RecordKind, rows: Sequence[dict[str,
     facts: dict[str, Any] = {
         **counts(rows),
         "created or changed in this run": posted["made"],
+        **({"found in the ledger and not known before": posted["adopted"]} if posted["adopted"] else {}),
         "held and failed": reasons_table(problems, live=live),
     }
     if kind == "document":

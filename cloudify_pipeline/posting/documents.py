@@ -346,7 +346,8 @@ class _Post:
             stored.number, stored.kind, self._plan.source_hash,
         ):  # fmt: skip
             return
-        how = FOUND if before.how == SEVERAL else before.how
+        of_an_order = before.ledger_kind == "draft_order" and stored.kind != "draft_order"
+        how = FOUND if before.how == SEVERAL or of_an_order else before.how
         await self._executor.commit(linking(self._executor, self._plan.stripe_id, stored, how, self._plan.source_hash))
 
     async def _book(self, drafted: LedgerDocument) -> LedgerDocument | Ending:

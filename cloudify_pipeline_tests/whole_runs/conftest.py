@@ -87,15 +87,28 @@ class Company:
         return asyncio.run(self._sync(**scope))
 
     async def _sync(
-        self, ids: tuple[str, ...] = (), since: datetime | None = None, *, run_id: str = "run", again: bool = False
+        self,
+        ids: tuple[str, ...] = (),
+        since: datetime | None = None,
+        *,
+        run_id: str = "run",
+        again: bool = False,
+        named: tuple[str, ...] = (),
     ) -> Run:
         opened = self.connection()
         # While one connection to it is open in this process, DuckDB opens the file at once instead of in a dozen milliseconds.
         with duckdb.connect(str(opened.staging.path)):
-            return await self._steps(opened, ids, since, run_id=run_id, again=again)
+            return await self._steps(opened, ids, since, run_id=run_id, again=again, named=named)
 
     async def _steps(
-        self, opened: OpenConnection, ids: tuple[str, ...], since: datetime | None, *, run_id: str, again: bool
+        self,
+        opened: OpenConnection,
+        ids: tuple[str, ...],
+        since: datetime | None,
+        *,
+        run_id: str,
+        again: bool,
+        named: tuple[str, ...],
     ) -> Run:
         before = len(self.sandbox.economic.calls)
         report = await sync.stage(opened, ids=ids, since=since)
@@ -103,7 +116,7 @@ class Company:
         endings: list[Ending] = []
         endings += (await sync.post_planned_customers(opened, run_id)).endings
         endings += (await sync.post_planned_products(opened, run_id)).endings
-        endings += (await sync.post_planned_documents(opened, run_id, again=again)).endings
+        endings += (await sync.post_planned_documents(opened, run_id, again=again, named=named)).endings
         endings += (await sync.settle(opened, run_id)).endings
         opened.log.close()
         calls = [(call.method, call.path) for call in list(self.sandbox.economic.calls)[before:]]

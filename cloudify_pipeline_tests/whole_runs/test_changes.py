@@ -55,7 +55,9 @@ def test_a_draft_whose_invoice_changed_is_replaced_under_the_same_number(company
     assert (before["notes"]["heading"], after["notes"]["heading"]) == ("PO-1", "PO-2")
     assert run.counts() == {"posted": 1}
     company.now += timedelta(hours=1)
-    assert company.sync().calls == [("GET", "/self")], "what has been replaced is not looked at again"
+    lists = {"draft_invoice": ["/invoices/drafts"], "draft_order": ["/orders/drafts", "/orders/sent"]}[create]
+    looked = [("GET", path) for path in ("/self", *lists)]
+    assert company.sync().calls == looked, "that it still stands is looked up; it is not read again"
 
 
 def test_what_people_wrote_in_the_draft_stays(company: Company) -> None:
