@@ -12,7 +12,7 @@ from cloudify_pipeline.ledgers.port import LedgerDocument, StoredKind
 from cloudify_pipeline.posting.log.looks import LastLook, last_look, look_change, met_elsewhere
 from cloudify_pipeline.posting.log.store import Identity, LogChange
 from cloudify_pipeline.posting.protocol import Executor
-from cloudify_pipeline.posting.standing import FOUND, PREFIX, SEVERAL, linking, stripe_id_of
+from cloudify_pipeline.posting.standing import FOUND, PREFIX, SEVERAL, concluded, linking, stripe_id_of
 
 FRESH = timedelta(minutes=20)
 """How long a look holds. With the longest portion behind it, a second home's create is younger than the ledger's memory of it."""
@@ -55,14 +55,15 @@ async def look(executor: Executor, ours: Ours, planned: Sequence[str]) -> Look:
     known = log.identities(connection, "document", [*found, *planned])
     unknown = [stripe_id for stripe_id in found if stripe_id not in known]
     mine = set(ours(unknown)) if unknown else set()
+    open_keys = {key for _, key in log.open_keys(connection)}
     late = [one for one in met_elsewhere(log, connection, planned) if one not in known and one not in found]
     keys = {f"{PREFIX}{one}": one for one in late}
     for key, hits in (await executor.ledger.documents(list(keys))).items() if keys else ():
         if hits:
             found[keys[key]] = list(hits)
             mine.add(keys[key])
-    links = [_linked(executor, stripe_id, found[stripe_id]) for stripe_id in found if stripe_id in mine]
-    links += [_linked(executor, one, found[one]) for one in known if len(found.get(one, ())) > 1 and known[one].how != SEVERAL]
+    doubled = [one for one in known if len(found.get(one, ())) > 1 and known[one].how != SEVERAL]
+    links = [change for one in (*mine, *doubled) for change in _linked(executor, one, found[one], open_keys)]
     for start in range(0, len(links), _PART):
         await executor.commit(*links[start : start + _PART])
     # Last: a look that breaks off is made again from where the one before it ended.
@@ -71,11 +72,15 @@ async def look(executor: Executor, ours: Ours, planned: Sequence[str]) -> Look:
     return Look(now, {stripe_id: tuple(documents) for stripe_id, documents in found.items()}, frozenset(mine))
 
 
-def _linked(executor: Executor, stripe_id: str, documents: Sequence[LedgerDocument]) -> LogChange:
+def _linked(
+    executor: Executor, stripe_id: str, documents: Sequence[LedgerDocument], unanswered: Collection[str]
+) -> list[LogChange]:
     # Of several that carry one key, which is the right one is a person's to say; until then none is posted beside them.
     how = FOUND if len(documents) == 1 else SEVERAL
     booked = next((document for document in documents if document.kind == "booked_invoice"), documents[0])
-    return linking(executor, stripe_id, booked, how, "")
+    key = f"{PREFIX}{stripe_id}"
+    closed = concluded(executor, key, booked) if key in unanswered else []
+    return [linking(executor, stripe_id, booked, how, ""), *closed]
 
 
 UNBOOKED: frozenset[StoredKind] = frozenset({"draft_invoice", "draft_order"})

@@ -384,6 +384,9 @@ class _Post:
         """What of the plan a booked invoice does not say: it was changed in Stripe afterwards."""
         if stored.kind != "booked_invoice" or self._standing is None or self._made:
             return None
+        if self._standing.ledger_kind != "booked_invoice":
+            # Somebody else booked it, and what it said by then this log does not know.
+            return None
         said = last_body(self._executor.log, self._executor.connection, self._document.key)
         now = resolved_body(self._executor.ledger, self._document, self._known.numbers)
         changed = differing(said, now) if said is not None and now is not None else []

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from cloudify_pipeline.accounting.chart import Number
 from cloudify_pipeline.accounting.documents import CORRECTED, SalesDocument, carries
 from cloudify_pipeline.errors import Problem
-from cloudify_pipeline.ledgers.port import LedgerDocument, StoredKind
+from cloudify_pipeline.ledgers.port import LedgerDocument, Operation, StoredKind
 from cloudify_pipeline.posting.log.standing import posted_amounts
 from cloudify_pipeline.posting.log.store import Identity, LogChange
 from cloudify_pipeline.posting.protocol import Executor, Find, Found
@@ -64,10 +64,17 @@ async def stands(
         return gone(executor, standing, stored, customer)
     found = hits[0]
     if (found.kind, found.number) != (standing.ledger_kind, standing.number) or standing.how == SEVERAL:
-        booked = found.kind == "booked_invoice"
-        concluding = executor.concluding("book_document", document.key, found.number) if booked else []
-        await executor.commit(linking(executor, document.stripe_id, found, FOUND, standing.source_hash), *concluding)
+        link = linking(executor, document.stripe_id, found, FOUND, standing.source_hash)
+        await executor.commit(link, *concluded(executor, document.key, found))
     return found
+
+
+def concluded(executor: Executor, key: str, found: LedgerDocument) -> list[LogChange]:
+    """The changes that close what this log has sent on `key` and has no answer to: what it made stands as `found`."""
+    operations: tuple[Operation, ...] = ("create_document",)
+    if found.kind == "booked_invoice":
+        operations = ("create_document", "update_document", "book_document")
+    return [change for operation in operations for change in executor.concluding(operation, key, found.number)]
 
 
 def gone(executor: Executor, standing: Identity, stored: LedgerDocument | None, customer: Number | None) -> Problem:

@@ -253,4 +253,5 @@ def fill(store: EconomicStore, many: int) -> None:
     with store.transaction():
         for n in range(1, many + 1):
             number = one["bookedInvoiceNumber"] + n
-            store.put("booked", number, {**one, "bookedInvoiceNumber": number, "references": {"other": f"stripe:in_x{n}"}})
+            references = {"other": f"stripe:in_x{n}"}
+            store.put("booked", number, {**one, "bookedInvoiceNumber": number, "date": "2026-03-02", "references": references})

@@ -1,4 +1,4 @@
-"""The matrix operation × crash point or fault × time of the rerun, and how one of its cases is played."""
+"""The matrix operation × crash point, fault or older log × time of the rerun, and how one of its cases is played."""
 
 import asyncio
 import shutil
@@ -68,6 +68,10 @@ ANSWERS: tuple[Answer, ...] = (
     Answer("cut off", partial(_fault, "truncated_page")),
 )
 
+BEFORE = "before the run"
+OLDER_LOGS: tuple[Point | None, ...] = (None, *OWN_POINTS)
+"""Of which moment of the first run the log is that the rerun is given, when all has been done: None is before it began."""
+
 LATER: Mapping[str, timedelta] = {"at once": timedelta(minutes=1), "three hours later": timedelta(hours=3)}
 
 
@@ -79,9 +83,13 @@ class Case:
     disturbance: str
     later: str
     answer: Answer | None = None
+    older: bool = False
+    """Nothing else goes wrong but that the log is put back to an earlier moment."""
 
     @property
     def id(self) -> str:
+        if self.older:
+            return f"{self.scenario.id}-log as of {self.disturbance}-{self.later}"
         return f"{self.scenario.id}-{'killed ' if self.answer is None else ''}{self.disturbance}-{self.later}"
 
 
@@ -101,6 +109,8 @@ def cases(operation: Operation) -> Iterator[Case]:
                 yield Case(scenario, point, later)
             for answer in ANSWERS:
                 yield Case(scenario, answer.name, later, answer)
+            for moment in OLDER_LOGS:
+                yield Case(scenario, moment or BEFORE, later, older=True)
 
 
 @dataclass
@@ -151,6 +161,8 @@ class Stage:
         """Disturb a first run, let it be `later`, run again; what stands in the end."""
         scenario = case.scenario
         books, log = self.prepared(scenario)
+        if case.older:
+            return self._with_an_older_log(case, books, log)
         if case.answer is None:
             self._kill(case, books, log)
         else:
@@ -165,6 +177,25 @@ class Stage:
         books.now += LATER[case.later]
         self._run(scenario, books, log)
         books.mend()
+        return End(books.stands(), remembered(log), books.keys())
+
+    def _with_an_older_log(self, case: Case, books: Books, log: str) -> "End":
+        """Do everything, then put the log back to the case's moment, and run once more: what stands in the end."""
+        scenario, file = case.scenario, Path(log.removeprefix("sqlite:///"))
+        if case.disturbance == BEFORE:
+            kept = _copied(file)
+        else:
+            child = self.start(scenario, books, log, operation=scenario.operation, point=case.disturbance)
+            assert self.zygote.end(child) == -signal.SIGKILL, f"the process never came to {case.disturbance!r}"
+            kept = _copied(file)
+        self._run(scenario, books, log)
+        for name, content in kept.items():
+            file.with_name(name).write_bytes(content)
+        for left in ("-wal", "-shm"):
+            if f"{file.name}{left}" not in kept:
+                file.with_name(f"{file.name}{left}").unlink(missing_ok=True)
+        books.now += LATER[case.later]
+        self._run(scenario, books, log)
         return End(books.stands(), remembered(log), books.keys())
 
     def start(self, scenario: Scenario, books: Books, log: str, **crash: Any) -> int:
@@ -188,6 +219,11 @@ class Stage:
             child = self.start(scenario, books, log, operation=scenario.operation, point=case.disturbance)
         ended = self.zygote.end(child)
         assert ended == -signal.SIGKILL, f"the process ended with {ended} and never came to {case.disturbance!r}"
+
+
+def _copied(log: Path) -> dict[str, bytes]:
+    """The log's file with what is not in it yet, as a backup of the folder has them."""
+    return {file.name: file.read_bytes() for file in log.parent.glob(f"{log.name}*") if not file.name.endswith("-shm")}
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,8 @@ from sqlalchemy import Connection
 
 from cloudify_pipeline.ledgers.economic.ledger import EconomicLedger
 from cloudify_pipeline.ledgers.port import Answer, Operation, Write
-from cloudify_pipeline.posting.documents import post_documents
+from cloudify_pipeline.posting.adoption import look
+from cloudify_pipeline.posting.documents import Portion, post_documents
 from cloudify_pipeline.posting.endings import Ending, RecordKind
 from cloudify_pipeline.posting.log.commits import Change, GroupCommit
 from cloudify_pipeline.posting.log.lease import held
@@ -142,7 +143,10 @@ async def post(
                 await executor.commit(log.record_changes(CONNECTION, parties, run_id="run", now=clock()))
                 goods = await post_products(executor, work.products)
                 await executor.commit(log.record_changes(CONNECTION, goods, run_id="run", now=clock()))
-                return [*parties, *goods, *await post_documents(executor, work.documents)]
+                planned = [plan.stripe_id for plan in work.documents]
+                seen = await look(executor, lambda ids: ids, planned)
+                how = Portion(seen=seen.found, adopted=seen.adopted)
+                return [*parties, *goods, *await post_documents(executor, work.documents, portion=how)]
     finally:
         await ledger.close()
         log.close()

@@ -10,7 +10,17 @@ from typing import get_args
 from cloudify_pipeline.ledgers.port import Operation
 from cloudify_pipeline_tests.posting.crashes import scenarios
 from cloudify_pipeline_tests.posting.crashes.embedded import serving
-from cloudify_pipeline_tests.posting.crashes.matrix import ANSWERS, LATER, OWN_POINTS, SERVER_POINTS, Case, Stage, cases
+from cloudify_pipeline_tests.posting.crashes.matrix import (
+    ANSWERS,
+    BEFORE,
+    LATER,
+    OLDER_LOGS,
+    OWN_POINTS,
+    SERVER_POINTS,
+    Case,
+    Stage,
+    cases,
+)
 from cloudify_pipeline_tests.posting.crashes.zygote import Zygote
 
 
@@ -36,25 +46,32 @@ def lines(stage: Stage) -> Iterator[str]:
     missing = [operation for operation in get_args(Operation) if not scenarios.of(operation)]
     began = time.monotonic()
     results = {
-        (case.scenario.id, case.disturbance, case.answer is None, case.later): result(stage, case)
+        (case.scenario.id, case.disturbance, _way(case), case.later): result(stage, case)
         for scenario in shown
         for case in cases(scenario.operation)
         if case.scenario is scenario
     }
     yield f"| | {' | '.join(scenario.id for scenario in shown)} |"
     yield f"|---|{'---|' * len(shown)}"
-    rows = [(point, True) for point in (*OWN_POINTS, *SERVER_POINTS)] + [(answer.name, False) for answer in ANSWERS]
-    for name, killed in rows:
+    rows = [("killed ", point) for point in (*OWN_POINTS, *SERVER_POINTS)] + [("", answer.name) for answer in ANSWERS]
+    rows += [("log as of ", moment or BEFORE) for moment in OLDER_LOGS]
+    for way, name in rows:
         cells = []
         for scenario in shown:
-            both = [results[scenario.id, name, killed, later] for later in LATER]
+            both = [results[scenario.id, name, way, later] for later in LATER]
             cells.append(both[0] if both[0] == both[1] else " / ".join(both))
-        yield f"| {'killed ' if killed else ''}{name} | {' | '.join(cells)} |"
+        yield f"| {way}{name} | {' | '.join(cells)} |"
     good = sum(one == "equal" for one in results.values())
     yield ""
     yield f"Each cell: rerun {' / '.join(LATER)}. {len(results)} cases, {good} equal, {time.monotonic() - began:.0f} s."
     if missing:
         yield f"Without a scenario: {', '.join(missing)}."
+
+
+def _way(case: Case) -> str:
+    if case.older:
+        return "log as of "
+    return "killed " if case.answer is None else ""
 
 
 def main() -> None:
