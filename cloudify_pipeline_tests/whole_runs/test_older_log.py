@@ -15,6 +15,7 @@ from cloudify_pipeline.control.alerts import open_alerts
 from cloudify_pipeline.control.audit_export import export
 from cloudify_pipeline.control.audit_restore import restore
 from cloudify_pipeline.control.opened import OpenConnection
+from cloudify_pipeline.posting import adoption
 from cloudify_pipeline.posting.log.verify import verify
 from cloudify_pipeline.sandbox.economic.store import EconomicStore
 from cloudify_pipeline.sandbox.stripe.credit_notes import CreditLine
@@ -246,6 +247,21 @@ def test_a_look_costs_a_handful_of_calls_however_long_the_ledger_is(company: Com
     looked = [path for method, path in run.calls if method == "GET" and path.startswith(("/invoices", "/orders"))]
     # The look's five lists, and the two in which a document of the same customer and days is looked for.
     assert len(looked) == 7
+
+
+@pytest.mark.parametrize(("holds", "looks"), [(timedelta(minutes=20), 1), (timedelta(0), 3)])
+def test_a_long_run_looks_again_before_a_second_homes_creates_are_forgotten(
+    company: Company, monkeypatch: pytest.MonkeyPatch, holds: timedelta, looks: int
+) -> None:
+    """A look is believed for twenty minutes; here a portion is one document, and the run takes none or all of them."""
+    begin(company)
+    monkeypatch.setattr(sync, "PORTION", 1)
+    monkeypatch.setattr(adoption, "FRESH", holds)
+    for n in range(3):
+        company.pay(company.invoice(company.customer(f"Kunde {n}"), metadata={"as": "invoice"}))
+    run = company.sync()
+    assert run.counts() == {"booked": 3}
+    assert sum(path == "/orders/archived" for _, path in run.calls) == looks
 
 
 def fill(store: EconomicStore, many: int) -> None:
