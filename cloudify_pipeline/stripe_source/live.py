@@ -5,7 +5,7 @@ event to stand on, the page is the newest one since an instant.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -45,6 +45,7 @@ class LiveEvent(msgspec.Struct, frozen=True):
     created: int
     type: str
     data: _Data
+    livemode: bool | None = None
 
     @property
     def record(self) -> str:
@@ -101,6 +102,10 @@ class LivePage:
     events: tuple[LiveEvent, ...]
     has_more: bool
     complete: bool = True
+
+    def of_mode(self, *, livemode: bool) -> "LivePage":
+        """The page without the events that say they are of the other mode."""
+        return replace(self, events=tuple(one for one in self.events if one.livemode in {None, livemode}))
 
 
 def asked_types(invoices: InvoiceSettings) -> tuple[str, ...]:
