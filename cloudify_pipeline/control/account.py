@@ -9,7 +9,7 @@ from cloudify_pipeline.errors import NotAuthorised, Problem, SettingsError
 from cloudify_pipeline.posting.endings import Ending, RecordKind
 from cloudify_pipeline.posting.log.lease import held
 from cloudify_pipeline.posting.log.stripe_bindings import StripeBinding, bind_stripe, some_records, stripe_binding
-from cloudify_pipeline.stripe_objects import Whose, key_mark, key_mode, mode_name, named
+from cloudify_pipeline.stripe_objects import Kind, Whose, key_mark, key_mode, mode_name, named
 
 if TYPE_CHECKING:
     from cloudify_pipeline.stripe_source.client import StripeReader
@@ -55,10 +55,13 @@ class Known:
 
 def known(opened: OpenConnection) -> Known:
     """What the connection's data belonged to so far."""
+    bound = stripe_binding(opened.log.engine, opened.name)
+    if not opened.staging.path.is_file():
+        return Known(bound, None, frozenset())
     with opened.staging.reading():
         staged = opened.staging.whose()
         modes = frozenset() if staged else frozenset(opened.staging.modes())
-    return Known(stripe_binding(opened.log.engine, opened.name), staged, modes)
+    return Known(bound, staged, modes)
 
 
 async def contact(opened: OpenConnection, reader: "StripeReader", *, bind: bool = True) -> Whose:
@@ -80,10 +83,16 @@ async def contact(opened: OpenConnection, reader: "StripeReader", *, bind: bool 
     return take(opened, account or before.account, livemode=await _mode(opened, reader, before), before=before, bind=bind)
 
 
-def take(opened: OpenConnection, account: str | None, *, livemode: bool, before: Known, bind: bool = True) -> Whose:
-    """Let staging, and with `bind` the log, belong to `account`; what is staged of another is thrown away."""
+def take(
+    opened: OpenConnection, account: str | None, *, livemode: bool, before: Known, bind: bool = True, stage: bool = True
+) -> Whose:
+    """Let staging, and with `bind` the log, belong to `account`; what is staged of another is thrown away.
+
+    Without `stage` no staging file is made where there is none.
+    """
     belongs = Whose(account, livemode, key_mark(_key(opened)))
-    opened.staging.claim(belongs, anew=before.foreign)
+    if stage or opened.staging.path.is_file():
+        opened.staging.claim(belongs, anew=before.foreign)
     if bind and (before.bound is None or before.bound.account != account):
         at = opened.clock() if before.bound is None else before.bound.bound_at
         bind_stripe(opened.log.engine, opened.name, account, livemode=livemode, now=at)
@@ -197,7 +206,8 @@ def rebind(opened: OpenConnection, account: str | None, *, livemode: bool, befor
 
 def what_rebinding_does(opened: OpenConnection, before: Known) -> str:
     """What ``--rebind`` would do, for whoever is about to decide."""
-    staged = sum(opened.staging.summary(kind).rows for kind in ("customer", "invoice", "charge"))
+    kinds: tuple[Kind, ...] = ("customer", "invoice", "charge") if opened.staging.path.is_file() else ()
+    staged = sum(opened.staging.summary(kind).rows for kind in kinds)
     standing = sum(opened.log.counts(opened.name).get(state, 0) for state in ("posted", "booked"))
     words = f"cloudify connect {opened.name} --rebind throws away what is staged of {before} "
     words += f"({_count(staged, 'customer, invoice or payment', 'customers, invoices and payments')}), and the next sync reads "
@@ -228,7 +238,8 @@ async def _unproven(opened: OpenConnection, reader: "StripeReader", account: str
     """Whether objects that were read before are unknown to the key: then it is another account's, whatever its name."""
     from cloudify_pipeline.stripe_source.metadata import knows_any  # noqa: PLC0415
 
-    ids = [] if before.foreign else opened.staging.some_ids(_PROOFS)
+    staged = opened.staging.path.is_file() and not before.foreign
+    ids = opened.staging.some_ids(_PROOFS) if staged else []
     ids = ids or some_records(opened.log.engine, opened.name, _PROOFS)
     has = await knows_any(reader, ids)
     if has:

@@ -77,7 +77,7 @@ def shared_books(opened: OpenConnection, agreement: str | None = None, *, thorou
     if bound is not None and bound["agreement"] == agreement:
         since = bound["bound_at"].replace(tzinfo=None)
     posted = has_posted(opened.log.engine, opened.name)
-    mine = _mine(opened)
+    mine = _mine(opened, thorough=thorough)
     for other in others:
         theirs = opened.settings_of(other.connection)
         pair, why = _pair(opened, mine, other, theirs, thorough=thorough)
@@ -94,9 +94,9 @@ def _goes_first(other: Neighbour, *, posted: bool, since: datetime | None, than:
     return since is None or (at, other.connection) < (since, than)
 
 
-def _mine(opened: OpenConnection) -> StripeBinding | None:
+def _mine(opened: OpenConnection, *, thorough: bool) -> StripeBinding | None:
     bound = stripe_binding(opened.log.engine, opened.name)
-    if bound is not None:
+    if bound is not None or not thorough:
         return bound
     staged = opened.staging.whose() if opened.staging.path.is_file() else None
     return None if staged is None else StripeBinding(staged.account, staged.livemode, opened.clock())

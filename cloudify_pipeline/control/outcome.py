@@ -6,6 +6,9 @@ from typing import Any
 
 from cloudify_pipeline.control.opened import OpenConnection
 from cloudify_pipeline.control.status import status
+from cloudify_pipeline.posting.log.lease import turn_missed
+from cloudify_pipeline.posting.log.stripe_bindings import stripe_binding
+from cloudify_pipeline.stripe_objects import mode_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +35,10 @@ class Outcome:
     """Held or failed documents: of those the run was asked for, else of the whole connection."""
     unknown: tuple[str, ...] = ()
     """Of the ids that were asked for, those that Stripe does not have, or that are drafts there."""
+    mode: str = ""
+    """``test mode`` or ``live mode``: whose data these are; empty before the first contact with Stripe."""
+    turn: str | None = None
+    """Why documents wait for the next run, where another connection had the books; None where none does."""
 
     @property
     def ids(self) -> list[str]:
@@ -49,4 +56,7 @@ def outcome(opened: OpenConnection, run_id: str, *, ids: Sequence[str] = ()) -> 
     ]
     documents = tuple(row for row in whole["documents"] if row["stripe_id"] in touched)
     unknown = tuple(sorted(asked - {row["stripe_id"] for row in whole["documents"]}))
-    return Outcome(opened.name, run_id, whole["counts"], documents, len(waiting), unknown)
+    bound = stripe_binding(opened.log.engine, opened.name)
+    mode = "" if bound is None else mode_name(livemode=bound.livemode)
+    turn = turn_missed(opened.log.engine, opened.name, run_id)
+    return Outcome(opened.name, run_id, whole["counts"], documents, len(waiting), unknown, mode, turn)

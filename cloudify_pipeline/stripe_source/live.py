@@ -5,7 +5,7 @@ event to stand on, the page is the newest one since an instant.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -97,15 +97,20 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class LivePage:
-    """The events behind a place, oldest first. `complete` is False when events before these were not read."""
+    """The events behind a place, oldest first. `complete` is False when events before these were not read.
+
+    `livemode` is the mode that the connection reads, where it is known.
+    """
 
     events: tuple[LiveEvent, ...]
     has_more: bool
     complete: bool = True
+    livemode: bool | None = None
 
-    def of_mode(self, *, livemode: bool) -> "LivePage":
-        """The page without the events that say they are of the other mode."""
-        return replace(self, events=tuple(one for one in self.events if one.livemode in {None, livemode}))
+    @property
+    def ours(self) -> tuple[LiveEvent, ...]:
+        """The events that do not say they are of the other mode: only these ask for anything."""
+        return tuple(one for one in self.events if self.livemode is None or one.livemode in {None, self.livemode})
 
 
 def asked_types(invoices: InvoiceSettings) -> tuple[str, ...]:
