@@ -21,6 +21,8 @@ from cloudify_pipeline.posting.log.stripe_bindings import (
 from cloudify_pipeline.settings.models import ConnectionSettings
 
 Pair = Literal["same", "other", "unknown"]
+Depth = Literal["names", "unknown", "all"]
+"""What is compared: accounts and keys; where an account is not known, staged objects and the other's records; these always."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,25 +38,24 @@ class Shared:
     why: str
 
 
-def refuse_second(opened: OpenConnection, agreement: str | None = None, *, thorough: bool = True) -> None:
+def refuse_second(opened: OpenConnection, agreement: str | None = None, *, depth: Depth = "all") -> None:
     """Refuse a run that would write beside another connection of the same Stripe account and agreement.
 
-    `agreement` is the one that the ledger has told; without it, the one that the connection is bound to. Less than
-    `thorough`, the bindings and keys are compared and not the records.
+    `agreement` is the one that the ledger has told; without it, the one that the connection is bound to.
 
     Raises:
         NotAuthorised: E-CONN-SECOND.
     """
     if not opened.may_write:
         return
-    one = second_to(opened, agreement, thorough=thorough)
+    one = second_to(opened, agreement, depth=depth)
     if one is not None:
         raise NotAuthorised(second_words(opened, one), code="E-CONN-SECOND")
 
 
-def second_to(opened: OpenConnection, agreement: str | None = None, *, thorough: bool = True) -> Shared | None:
+def second_to(opened: OpenConnection, agreement: str | None = None, *, depth: Depth = "all") -> Shared | None:
     """The connection that goes before this one on the same pair; None where this one may write."""
-    return next((one for one in shared_books(opened, agreement, thorough=thorough) if one.first), None)
+    return next((one for one in shared_books(opened, agreement, depth=depth) if one.first), None)
 
 
 def second_words(opened: OpenConnection, one: Shared) -> str:
@@ -64,7 +65,7 @@ def second_words(opened: OpenConnection, one: Shared) -> str:
     return f"{words}, and {opened.name} would post everything once more{gone}"
 
 
-def shared_books(opened: OpenConnection, agreement: str | None = None, *, thorough: bool = True) -> Iterator[Shared]:
+def shared_books(opened: OpenConnection, agreement: str | None = None, *, depth: Depth = "all") -> Iterator[Shared]:
     """Every other connection of this log that is bound to the same books."""
     bound = opened.log.binding(opened.name)
     agreement = agreement or (bound["agreement"] if bound else opened.pinned_agreement)
@@ -77,10 +78,10 @@ def shared_books(opened: OpenConnection, agreement: str | None = None, *, thorou
     if bound is not None and bound["agreement"] == agreement:
         since = bound["bound_at"].replace(tzinfo=None)
     posted = has_posted(opened.log.engine, opened.name)
-    mine = _mine(opened, thorough=thorough)
+    mine = _mine(opened, depth=depth)
     for other in others:
         theirs = opened.settings_of(other.connection)
-        pair, why = _pair(opened, mine, other, theirs, thorough=thorough)
+        pair, why = _pair(opened, mine, other, theirs, depth=depth)
         counts = other.posted or (theirs is not None and theirs.write_mode == "write")
         first = pair == "same" and counts and _goes_first(other, posted=posted, since=since, than=opened.name)
         yield Shared(other.connection, pair, first, why)
@@ -94,9 +95,9 @@ def _goes_first(other: Neighbour, *, posted: bool, since: datetime | None, than:
     return since is None or (at, other.connection) < (since, than)
 
 
-def _mine(opened: OpenConnection, *, thorough: bool) -> StripeBinding | None:
+def _mine(opened: OpenConnection, *, depth: Depth) -> StripeBinding | None:
     bound = stripe_binding(opened.log.engine, opened.name)
-    if bound is not None or not thorough:
+    if bound is not None or depth == "names":
         return bound
     staged = opened.staging.whose() if opened.staging.path.is_file() else None
     return None if staged is None else StripeBinding(staged.account, staged.livemode, opened.clock())
@@ -108,7 +109,7 @@ def _pair(
     other: Neighbour,
     theirs: ConnectionSettings | None,
     *,
-    thorough: bool,
+    depth: Depth,
 ) -> tuple[Pair, str]:
     """Whether both read one account: by name, by the key, else by an object that both have. Ids are given once."""
     known = mine is not None and other.stripe is not None and bool(mine.account and other.stripe.account)
@@ -117,7 +118,7 @@ def _pair(
         return "same", f"both read {mine.account}"
     if same_mode and not known and theirs is not None and _same_key(opened.settings, theirs):
         return "same", "both have the same Stripe key"
-    if thorough and opened.staging.path.is_file():
+    if (depth == "all" or (depth == "unknown" and not known)) and opened.staging.path.is_file():
         for part in known_records(opened.log.engine, other.connection):
             both = opened.staging.known(part)
             if both:

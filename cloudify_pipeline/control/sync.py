@@ -263,7 +263,7 @@ async def _executor(opened: OpenConnection, run_id: str) -> AsyncIterator[Execut
         opened.ledger() as ledger,
         GroupCommit(opened.log.engine) as commits,
     ):
-        refuse_second(opened, thorough=False)
+        refuse_second(opened, depth="unknown")
         executor = Executor(ledger, opened.log, commits, lease=lease, run_id=run_id, clock=opened.clock)
         beating = asyncio.create_task(_keep_lease(executor))
         try:

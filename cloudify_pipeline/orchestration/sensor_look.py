@@ -114,7 +114,7 @@ async def _page(
     connection: OpenConnection, mark: Mark | None, types: Sequence[str], now: datetime, pages: int
 ) -> LivePage | None:
     check_mode(connection)
-    refuse_second(connection, thorough=False)
+    refuse_second(connection, depth="names")
     if mark is None or not mark.place.may_be_followed(now):
         return None
     if not types:

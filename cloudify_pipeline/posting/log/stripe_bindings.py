@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from sqlalchemy import Boolean, Column, ColumnElement, DateTime, Engine, String, Table, exists, select, union
+from sqlalchemy import Boolean, Column, ColumnElement, DateTime, Engine, String, Table, exists, select
 
 from cloudify_pipeline.posting.log import evidence
 from cloudify_pipeline.posting.log import schema as t
@@ -87,14 +87,13 @@ def neighbours(engine: Engine, connection: str, agreement: str) -> list[Neighbou
 
 
 def known_records(engine: Engine, connection: str) -> Iterator[Sequence[str]]:
-    """The Stripe ids of everything that `connection` has linked or brought to an ending, a portion at a time."""
-    linked, ended = t.identities.c, t.records.c
-    ids = union(
-        select(linked.stripe_id).where(linked.connection == connection),
-        select(ended.stripe_id).where(ended.connection == connection),
-    )
+    """The Stripe ids of everything that `connection` has brought to an ending, a portion at a time.
+
+    What it only found in the ledger by its key may be another's.
+    """
+    c = t.records.c
     with engine.connect() as db:
-        yield from db.execute(ids).scalars().partitions(_PART)
+        yield from db.execute(select(c.stripe_id).where(c.connection == connection)).scalars().partitions(_PART)
 
 
 def some_records(engine: Engine, connection: str, limit: int) -> list[str]:
