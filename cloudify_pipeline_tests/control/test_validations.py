@@ -176,7 +176,7 @@ def test_one_stripe_account_under_two_connections_is_an_error_for_the_second(
     company.pay(company.invoice(company.customer()))
     company.sync()
     opened = company.connection()
-    (stands,) = opened.log.identities("nordlys", "document")
+    assert len(opened.log.identities("nordlys", "document")) == 1
     with opened.log.engine.begin() as db:
         for table in (identities, records) if posted_first else ():
             row = db.execute(table.select().where(table.c.kind == "document")).mappings().one()
@@ -186,7 +186,7 @@ def test_one_stripe_account_under_two_connections_is_an_error_for_the_second(
     opened.log.close()
     (one,) = found(company, "books_are_shared_knowingly", {"customers": 0, "other": "same"})
     assert (one.severity, one.code) == (severity, "E-CONN-SECOND")
-    assert stands in one.found
+    assert "and others of this account" in one.found
 
 
 def test_a_trigger_that_misses_nothing_says_nothing(company: Company) -> None:
