@@ -23,7 +23,7 @@ from cloudify_pipeline.sandbox.server import EmbeddedStripe
 from cloudify_pipeline.sandbox.stripe.invoices import Line
 from cloudify_pipeline.sandbox.stripe.objects import ACCOUNT
 from cloudify_pipeline.sandbox.stripe.store import StripeStore
-from cloudify_pipeline_tests.whole_runs.conftest import Company
+from cloudify_pipeline_tests.whole_runs.conftest import Company, Run
 
 BOOKED = ("booked_invoice", Decimal("125.00"))
 KEYS = {
@@ -116,9 +116,17 @@ def documents(company: Company) -> set[str]:
     return {key.removeprefix("stripe:") for key in company.documents()}
 
 
+def run_in(mode: str) -> Callable[[Company], Run]:
+    def run(company: Company) -> Run:
+        company.configure(write_mode=mode)
+        return company.sync()
+
+    return run
+
+
 FIRST: dict[str, Callable[[Company], Any]] = {
-    "a dry run": lambda company: (company.configure(write_mode="dry_run"), company.sync()),
-    "a read-only run": lambda company: (company.configure(write_mode="read_only"), company.sync()),
+    "a dry run": run_in("dry_run"),
+    "a read-only run": run_in("read_only"),
     "a preview": lambda company: ask(company, preview),
     "a check": lambda company: ask(company, check),
     "connect": lambda company: ask(company, connect),

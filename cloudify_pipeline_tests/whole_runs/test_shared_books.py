@@ -7,7 +7,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from sqlalchemy import select
@@ -21,6 +21,7 @@ from cloudify_pipeline.control.usage import usage
 from cloudify_pipeline.control.vat_periods import month
 from cloudify_pipeline.control.vat_return import vat_return
 from cloudify_pipeline.errors import NotAuthorised, RunStopped
+from cloudify_pipeline.ledgers.port import Ledger
 from cloudify_pipeline.posting.endings import Ending
 from cloudify_pipeline.posting.log.lease import PATIENCE, TERM, BooksBusy, Lease, book_leases, books_of, held_with_books
 from cloudify_pipeline.posting.log.stripe_bindings import stripe_bindings
@@ -244,6 +245,31 @@ def test_a_process_that_slept_while_the_other_connection_took_the_books_cannot_s
     opened.log.close()
 
 
+def test_a_run_whose_books_are_taken_between_intent_and_request_sends_nothing(shops: Shops) -> None:
+    company = shops.be("nordlys")
+    ask(company, sync.stage)
+    ask(company, sync.plan)
+    opened = company.connection()
+
+    def robbed(*, hurry: bool = False) -> Ledger:
+        ledger: Any = opened.new_ledger(hurry=hurry)
+        send = ledger.send
+
+        async def late(*arguments: Any, **given: Any) -> Any:
+            with opened.log.engine.begin() as db:
+                db.execute(book_leases.update().values(connection="other", token=book_leases.c.token + 1, holder=OTHER_HOST))
+            return await send(*arguments, **given)
+
+        ledger.send = late
+        return cast("Ledger", ledger)
+
+    with pytest.raises(RunStopped) as stopped:
+        asyncio.run(sync.post_planned_customers(replace(opened, new_ledger=robbed), "run"))
+    opened.log.close()
+    assert stopped.value.code == "E-LEASE"
+    assert company.sandbox.economic.writes() == []
+
+
 @pytest.mark.parametrize(
     ("holder", "silent", "waits"),
     [
@@ -308,7 +334,7 @@ def stage_then(step: Callable[[OpenConnection], Awaitable[Any]]) -> Callable[[Op
     return steps
 
 
-ACCOUNTS = {
+ACCOUNTS: dict[str, Callable[[Shops], None]] = {
     "account known": lambda shops: None,
     "account unknown, the same key": lambda shops: shops.keys.hide_account(),
 }
