@@ -35,10 +35,14 @@ _ENTRIES = (
     Entry("E-CONN-MODULE", "A module of the ledger that the request needs is not active.", "Activate the module that the message names, or remove the mapping that uses it.", "administrator"),
     Entry("E-CONN-AGREEMENT", "The tokens speak for other books than this connection is bound to.", "Use the tokens of the bound agreement, or run cloudify connect --rebind.", "administrator"),
     Entry("E-CONN-CURRENCY", "The ledger's base currency is not the one that this connection was bound with.", "See that the tokens are for the right agreement; if the company has changed its base currency, look through the settings, then run cloudify connect --rebind.", "administrator"),
+    Entry("E-CONN-ACCOUNT", "The Stripe key is for another account than this connection reads, or nothing shows that it is for the same.", "Use a key of the account that the message names. Only if the connection is meant to read the other account from now on, run cloudify connect --rebind: it says what happens, throws away what was read, and reads the new account from its beginning.", "administrator"),
+    Entry("E-CONN-MODE", "Stripe's test mode and live mode are mixed up: the key is of one, and this connection reads the other.", "Use a key of the mode that the message names. Only if the connection is meant to read the other mode from now on, run cloudify connect --rebind: it says what happens, throws away what was read, and reads the other mode from its beginning.", "administrator"),
+    Entry("E-CONN-SECOND", "Another connection posts the same Stripe account into the same books.", "Keep one connection: remove the file of this one and carry on under the name that the message gives, which knows what stands in the ledger.", "administrator"),
     Entry("E-RATE", "The service asked to slow down.", "Nothing to do: the next run goes on.", "the service", retry=True),
     Entry("E-SERVER", "The service failed or did not answer.", "Nothing to do: the next run looks what was written and goes on.", "the service", retry=True),
     Entry("E-LOG", "The posting log cannot be read or written.", "See that the disk has room and that CLOUDIFY_HOME is writable; nothing was sent.", "administrator"),
     Entry("E-LEASE", "Another run of this connection is at work.", "Wait until it has ended; the next run goes on.", "this software", retry=True),
+    Entry("E-TURN", "Another connection is writing to the same books, and this one waits for its turn.", "Nothing to do: the next run goes on.", "this software", retry=True),
     Entry("E-INTERNAL", "Something went wrong that this software does not know.", "Report it with the message; cloudify support-bundle collects what is needed.", "this software"),
     # Customers
     Entry("E-MATCH-EMPTY", "Every Stripe field that customers are matched on is empty.", "Fill one of the fields in Stripe, or set customers.on_empty_match_field."),
@@ -124,6 +128,7 @@ _ENTRIES = (
     Entry("S-NOT-LOST", "The dispute is open again, or was won.", "Nothing to do: the sale stands as it was."),
     Entry("S-CHARGE-FAILED", "The charge did not succeed.", "Nothing to do."),
     Entry("S-NO-ORIGINAL", "The invoice that it corrects was never posted.", "Nothing to do: what is not in the ledger needs no correction there."),
+    Entry("S-OTHER-ACCOUNT", "The record belongs to a Stripe account or mode that this connection no longer reads.", "Nothing to do."),
     Entry("S-CREDITS-OFF", "Credit notes are left out by the settings.", "Nothing to do, or set invoices.credit_notes: true."),
     Entry("S-CHARGES-OFF", "Payments without an invoice are left out by the settings.", "Nothing to do, or set invoices.include_charges: true."),
 )  # fmt: skip

@@ -20,6 +20,10 @@ DANISH: dict[str, tuple[str, str]] = {
     "E-RATE": ("Tjenesten bad om at få færre kald.", "Du behøver ikke gøre noget: næste kørsel fortsætter."),
     "E-SERVER": ("Tjenesten fejlede eller svarede ikke.", "Du behøver ikke gøre noget: næste kørsel ser efter, hvad der blev skrevet, og fortsætter."),
     "E-LOG": ("Bogføringsloggen kan ikke læses eller skrives.", "Sørg for, at der er plads på disken, og at der kan skrives i CLOUDIFY_HOME; intet er sendt."),
+    "E-CONN-ACCOUNT": ("Stripe-nøglen hører til en anden konto end den, forbindelsen læser, eller intet viser, at den hører til den samme.", "Brug en nøgle til den konto, som meddelelsen nævner. Kun hvis forbindelsen fra nu af skal læse den anden konto, så kør cloudify connect --rebind: den siger, hvad der sker, smider det læste væk og læser den nye konto fra begyndelsen."),
+    "E-CONN-MODE": ("Testtilstand og live-tilstand i Stripe er blandet sammen: nøglen hører til den ene, og forbindelsen læser den anden.", "Brug en nøgle til den tilstand, som meddelelsen nævner. Kun hvis forbindelsen fra nu af skal læse den anden tilstand, så kør cloudify connect --rebind: den siger, hvad der sker, smider det læste væk og læser den anden tilstand fra begyndelsen."),
+    "E-CONN-SECOND": ("En anden forbindelse bogfører den samme Stripe-konto i det samme regnskab.", "Behold én forbindelse: fjern filen til denne, og fortsæt under det navn, som meddelelsen giver; den ved, hvad der står i regnskabet."),
+    "E-TURN": ("En anden forbindelse skriver i det samme regnskab, og denne venter på sin tur.", "Du behøver ikke gøre noget: næste kørsel fortsætter."),
     "E-LEASE": ("En anden kørsel af samme forbindelse er i gang.", "Vent, til den er færdig; næste kørsel fortsætter."),
     "E-INTERNAL": ("Der skete noget, som denne software ikke kender.", "Meld fejlen sammen med meddelelsen; cloudify support-bundle samler det nødvendige."),
     # Kunder
@@ -83,6 +87,7 @@ DANISH: dict[str, tuple[str, str]] = {
     "E-DISPUTED": ("Købers bank har taget en betaling tilbage, og indsigelsen er tabt, mens bilaget står i regnskabet.", "Afskriv tabet eller krediter bilaget i regnskabet, som din revisor bestemmer, hvis intet dér gør det endnu; kør derefter cloudify accept."),
     "E-REF-OVER": ("Rettelserne af en faktura trækker mere fra, end den lyder på.", "Sammenlign fakturaens kreditnotaer, tilbagebetalinger og indsigelser i Stripe med dem i regnskabet; intet er sendt."),
     "S-NO-ORIGINAL": ("Fakturaen, den retter, er aldrig overført.", "Du behøver ikke gøre noget: det, der ikke er i regnskabet, skal ikke rettes dér."),
+    "S-OTHER-ACCOUNT": ("Posten hører til en Stripe-konto eller tilstand, som forbindelsen ikke længere læser.", "Du behøver ikke gøre noget."),
     "S-CREDITS-OFF": ("Kreditnotaer er udeladt i indstillingerne.", "Du behøver ikke gøre noget, eller sæt invoices.credit_notes: true."),
     "E-CREDITED": ("Kreditnotaer eller tilbagebetalinger i Stripe nedsætter et bilag, der allerede er overført, og intet bilag i regnskabet forklarer dem.", "Krediter den i regnskabet, hvis intet bilag der gør det endnu; kør derefter cloudify accept."),
     "E-CHANGED": ("Fakturaen blev ændret i Stripe efter bogføringen, på en måde som en bogført faktura ikke kan følge.", "Sammenlign de viste beløb; krediter den bogførte faktura i regnskabet, og kør derefter cloudify accept."),

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from cloudify_pipeline.control.opened import GrantAccess, OpenConnection
+from cloudify_pipeline.errors import SettingsError
 from cloudify_pipeline.ledgers.economic import fields as economic_fields
 from cloudify_pipeline.ledgers.economic.premapped import PREMAPPED as ECONOMIC_PREMAPPED
 from cloudify_pipeline.ledgers.port import Ledger
@@ -81,7 +82,15 @@ def open_connection(name: str, *, clock: Callable[[], datetime] = lambda: dateti
         new_stripe_writer=lambda: _stripe_writer(settings),
         grant_access=_grant_access(settings),
         new_vies=(lambda: _vies(settings.vat.evidence, clock)) if settings.vat.evidence.vies else None,
+        settings_of=_settings_of,
     )
+
+
+def _settings_of(name: str) -> ConnectionSettings | None:
+    try:
+        return load_connection(name).settings
+    except SettingsError:
+        return None
 
 
 def staged(name: str) -> Staging | None:

@@ -1,5 +1,6 @@
-"""A Stripe object as it came over the wire: what extraction hands to staging."""
+"""A Stripe object as it came over the wire, and whose it is: what extraction hands to staging."""
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
@@ -32,3 +33,39 @@ class RawObject:
     created: int
     body: bytes
     deleted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Whose:
+    """What Stripe's objects belong to: an account (None: its key may not be told), and live or test mode.
+
+    `key` marks the key they were read with (:func:`key_mark`): the same key is the same account and mode, for ever.
+    """
+
+    account: str | None
+    livemode: bool
+    key: str
+
+    def __str__(self) -> str:
+        return named(self.account, livemode=self.livemode)
+
+
+def named(account: str | None, *, livemode: bool) -> str:
+    """``acct_1 in test mode``."""
+    return f"{account or 'an account that its key may not name'} in {mode_name(livemode=livemode)}"
+
+
+def mode_name(*, livemode: bool) -> str:
+    """``live mode`` or ``test mode``."""
+    return "live mode" if livemode else "test mode"
+
+
+def key_mode(api_key: str) -> bool | None:
+    """Whether a key says that it is of live mode; None where it does not say."""
+    kind = api_key[:8]
+    return True if "_live_" in kind else False if "_test_" in kind else None
+
+
+def key_mark(api_key: str) -> str:
+    """What tells two keys apart and gives neither away."""
+    return hashlib.sha256(f"cloudify stripe key\0{api_key}".encode()).hexdigest()[:16]

@@ -7,7 +7,7 @@ import typer
 
 from cloudify_pipeline.cli.names import chosen, documents_only, opening
 from cloudify_pipeline.cli.output import AsJson, say, show_json
-from cloudify_pipeline.cli.sync import document, run_job_here
+from cloudify_pipeline.cli.sync import document, run_job_here, say_mode
 from cloudify_pipeline.control.accept import accept as keep_word
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The connection.")]
@@ -41,6 +41,7 @@ def accept(name: Name, record: Record, post: Post = False, number: Number = None
     for row in done.outcome.documents:
         number_in = f"{(row['kind'] or '').replace('_', ' ')} {row['ledger_number'] or ''}".strip()
         say(f"{row['stripe_number'] or stripe_id}: {row['state']} {number_in}")
+    say_mode(done.outcome)
     for failure in done.failures:
         say(str(failure))
     return done.exit_code

@@ -9,11 +9,17 @@ import typer
 
 from cloudify_pipeline.cli.names import Name, chosen, opening
 from cloudify_pipeline.cli.output import DONE, FAILED, WRONG_CALL, AsJson, console, printable, say, show_json, table
-from cloudify_pipeline.control.connect import ConnectionReport
+from cloudify_pipeline.control.connect import TEST_MODE, ConnectionReport
 from cloudify_pipeline.control.connect import connect as ask_both
 from cloudify_pipeline.control.grant import PUBLIC_TOKEN, receive_grant
 
-Rebind = Annotated[bool, typer.Option("--rebind", help="Bind to other books than before; only while nothing was posted.")]
+Rebind = Annotated[
+    bool,
+    typer.Option(
+        "--rebind",
+        help="Bind to other books (only while nothing was posted), or another Stripe account or mode, and say what happens.",
+    ),
+]
 PublicToken = Annotated[
     str | None,
     typer.Option(
@@ -79,6 +85,8 @@ def _document(report: ConnectionReport) -> dict[str, object]:
 
 def _show(report: ConnectionReport, mode: str) -> None:
     say(f"{report.connection}: {report.status}", style="bold green" if report.connected else "bold red")
+    if report.stripe.facts.get("mode") == "test":
+        say(TEST_MODE, style="yellow")
     rows = [
         (side if first else "", name.replace("_", " "), value)
         for side, facts in (("Stripe", report.stripe), ("Ledger", report.ledger))

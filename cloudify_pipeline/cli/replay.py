@@ -12,7 +12,7 @@ from cloudify_pipeline.cli.names import chosen_and_records, documents_only, open
 from cloudify_pipeline.cli.output import DONE, FAILED, AsJson, console, say, show_error, show_json, table
 from cloudify_pipeline.cli.progress import watching
 from cloudify_pipeline.cli.status import counts_line, documents_table, reasons
-from cloudify_pipeline.cli.sync import Synced, document, run_job_here
+from cloudify_pipeline.cli.sync import Synced, document, run_job_here, say_mode
 from cloudify_pipeline.control.opened import OpenConnection
 from cloudify_pipeline.control.preview import Preview
 from cloudify_pipeline.control.preview import preview as look_ahead
@@ -141,6 +141,7 @@ def _show(replayed: Synced, before: dict[str, int]) -> None:
         console(sys.stderr).print(str(failure), style="red")
     if not done.documents:
         say("Nothing changed: everything stands as it should.")
+    say_mode(done)
     say(f"before  {counts_line(before)}")
     say(f"after   {counts_line(done.counts)}")
     say(f"Run {done.run_id}, {replayed.seconds:.1f} s. Next: cloudify status {done.connection}")

@@ -20,11 +20,13 @@ from cloudify_pipeline.cli.status import counts_line, documents_table, reasons
 from cloudify_pipeline.control.alert_delivery import after_run
 from cloudify_pipeline.control.outcome import FailedStep, Outcome, outcome
 from cloudify_pipeline.errors import SettingsError, SettingsProblem
+from cloudify_pipeline.stripe_objects import mode_name
 
 Words = Annotated[list[str] | None, typer.Argument(metavar="[NAME] [INVOICE]...", help="The connection, and which invoices.")]
 Since = Annotated[str | None, typer.Option("--since", metavar="DATE", help="Read Stripe from this day on: YYYY-MM-DD.")]
 Verbose = Annotated[bool, typer.Option("--verbose", help="Show Dagster's own log lines on stderr.")]
 
+TEST = mode_name(livemode=False)
 _SHOWN = 25
 _STOPS_EVERYTHING = ("stripe", "plan")
 """Steps without which no record can be attempted."""
@@ -105,6 +107,8 @@ def document(synced: Synced) -> dict[str, Any]:
         "ids": done.ids,
         "unknown": list(done.unknown),
         "notes": list(done.notes),
+        "mode": done.mode,
+        "turn": done.turn,
         "documents": done.documents,
         "failures": [str(failure) for failure in synced.failures],
         "seconds": round(synced.seconds, 1),
@@ -127,8 +131,17 @@ def _show(synced: Synced) -> None:
         say(note)
     if not done.documents and not done.unknown:
         say("Nothing new.")
+    say_mode(done)
     say(f"{done.connection}: {counts_line(done.counts)}")
     say(f"Run {done.run_id}, {synced.seconds:.1f} s. Next: cloudify status {done.connection}")
+
+
+def say_mode(done: Outcome) -> None:
+    """That these are test data, and that documents wait for another connection's run, where it is so."""
+    if done.turn is not None:
+        say(f"E-TURN: {done.turn}; what waits for it goes with the next run", style="yellow")
+    if done.mode == TEST:
+        say(f"{done.connection} reads Stripe in {done.mode}: these are test data", style="yellow")
 
 
 def _day(text: str | None) -> str | None:

@@ -6,6 +6,7 @@ from typing import Any
 
 from cloudify_pipeline.accounting.chart import Number
 from cloudify_pipeline.catalogue import entry
+from cloudify_pipeline.control.books import refuse_second
 from cloudify_pipeline.control.opened import OpenConnection
 from cloudify_pipeline.errors import SettingsError, SettingsProblem
 from cloudify_pipeline.ledgers.port import StoredKind
@@ -35,8 +36,10 @@ def accept(opened: OpenConnection, stripe_id: str, *, by: str, post: bool = Fals
     """Keep the word of `by` on the held document `stripe_id`; the next run, or a replay of it, acts on it.
 
     Raises:
+        NotAuthorised: E-CONN-SECOND, another connection posts this account into these books.
         SettingsError: it is not held, nothing can be decided about its reason, or it is not clear which document is meant.
     """
+    refuse_second(opened)
     row = next((row for row in opened.log.records(opened.name, states=("held",)) if row["stripe_id"] == stripe_id), None)
     if row is None:
         raise _wrong("ID", stripe_id, f"a held document; `cloudify status {opened.name}` shows them")

@@ -33,9 +33,8 @@ async def moved_on(opened: OpenConnection, ledger: Ledger) -> set[str]:
 
 
 def tell_of_adopted(opened: OpenConnection, adopted: Collection[str]) -> None:
-    """Say that the ledger knew more than the log, and which documents that were; the next run that finds none ends it."""
+    """Say that the ledger knew more than the log, and which documents that were; the next run ends it."""
     if not adopted:
-        clear_alert(opened, ADOPTED)
         return
     names = ", ".join(sorted(adopted)[:_NAMED]) + (" …" if len(adopted) > _NAMED else "")
     message = (
@@ -43,3 +42,8 @@ def tell_of_adopted(opened: OpenConnection, adopted: Collection[str]) -> None:
         "was posted again. The log is older than the ledger, or another home posts for this connection: see that only one does."
     )
     raise_alert(opened, "connection", ADOPTED, message, facts={"documents": len(adopted)})
+
+
+def forget_adopted(opened: OpenConnection) -> None:
+    """A new run: what the last one found has been told."""
+    clear_alert(opened, ADOPTED)

@@ -13,6 +13,7 @@ FORMAT = 1
 
 EVIDENCE = (
     "bindings",
+    "stripe_bindings",
     "identities",
     "operations",
     "attempts",
@@ -25,10 +26,10 @@ EVIDENCE = (
 )
 """A connection that has rows in one of these has books of its own here; an archive is not put over them."""
 
-YOUNGER = frozenset({"vat_numbers", "vat_sales"})
+YOUNGER = frozenset({"stripe_bindings", "vat_numbers", "vat_sales"})
 """Those of :data:`EVIDENCE` that archives of earlier versions do not have. One that was taken away, the chain misses."""
 
-_LEFT_OUT = {"leases", "schema_version"}
+_LEFT_OUT = {"leases", "book_leases", "schema_version"}
 """Who writes at the moment is no part of the books; the schema's version stands in the manifest."""
 
 

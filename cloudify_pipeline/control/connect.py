@@ -7,15 +7,20 @@ from typing import Literal
 
 from cloudify_pipeline.catalogue import entry
 from cloudify_pipeline.control import grant
+from cloudify_pipeline.control.account import Known, known, other_account, take, what_rebinding_does
+from cloudify_pipeline.control.account import rebind as rebind_stripe
+from cloudify_pipeline.control.books import second_to, second_words
 from cloudify_pipeline.control.chart_checks import named_customers, named_products
 from cloudify_pipeline.control.glance import refused_as_read_only
 from cloudify_pipeline.control.health import Health, clock_facts, clock_problems, health_of
 from cloudify_pipeline.control.opened import GrantAccess, OpenConnection
 from cloudify_pipeline.control.planner import Planned
 from cloudify_pipeline.control.preflight import named_records
-from cloudify_pipeline.errors import RunStopped, SettingsError
+from cloudify_pipeline.errors import Problem, RunStopped, SettingsError
 from cloudify_pipeline.ledgers.port import Ledger, LedgerIdentity
 from cloudify_pipeline.posting.endings import RecordKind
+from cloudify_pipeline.posting.log.stripe_bindings import stripe_binding
+from cloudify_pipeline.stripe_objects import named
 from cloudify_pipeline.stripe_source.limits import is_loopback
 from cloudify_pipeline.stripe_source.metadata import NEEDED_RIGHTS, check_rights
 
@@ -29,6 +34,7 @@ _STATUS: Mapping[str, Status] = {
     "E-CONN-MODULE": "Degraded",
 }
 _SILENT = "See that this machine has a network and the address in the settings is right, then run connect again."
+TEST_MODE = "test mode: Stripe's test data, no money has moved"
 _WORST_LAST: tuple[Status, ...] = ("Connected", "Degraded", "ReadOnlyLicence", "Expired", "NotConnected")
 
 
@@ -84,8 +90,9 @@ async def connect(opened: OpenConnection, *, rebind: bool = False, app_public_to
     """Ask both sides who they are, and bind the connection to the ledger's books at first contact.
 
     `rebind` binds it to other books than before; that is refused once something was posted, because a customer number
-    of one agreement is another customer in the next. A grant that is still missing is a finding, for it is given by the link
-    that `app_public_token` leads to.
+    of one agreement is another customer in the next. It binds it to another Stripe account or mode as well: what was
+    staged is thrown away, and the finding says what has happened. A grant that is still missing is a finding, for it is
+    given by the link that `app_public_token` leads to.
 
     Raises:
         SettingsError: another secret has no value.
@@ -93,21 +100,25 @@ async def connect(opened: OpenConnection, *, rebind: bool = False, app_public_to
     access = opened.grant_access if grant.missing(opened.grant_access) else None
     stripe_findings: list[Finding] = []
     findings: list[Finding] = []
+    seen = Seen()
     if access is not None:
-        stripe, (identity, health) = await _stripe_so_far(opened, stripe_findings), (None, Health())
+        stripe, (identity, health) = await _stripe_so_far(opened, stripe_findings, seen), (None, Health())
         words = f"{access.key} has {_lacking(access)}: {access.grant!r}"
         findings.append(_finding("ledger", "error", "E-SETTINGS", words, grant.how_to_grant(opened.name, access)))
     else:
-        stripe, (identity, health) = await asyncio.gather(_stripe(opened, stripe_findings), _identify(opened, findings))
+        stripe, (identity, health) = await asyncio.gather(_stripe(opened, stripe_findings, seen), _identify(opened, findings))
     findings = stripe_findings + findings
     bound = _bind(opened, identity, findings, rebind=rebind) if identity is not None else False
+    _bind_stripe(opened, seen, findings, rebind=rebind)
+    if identity is not None:
+        _second(opened, identity, findings)
     _compare(opened, stripe, findings)
     sides = {name: _status(findings, name) for name in ("stripe", "ledger")}
     status = max(sides.values(), key=_WORST_LAST.index)
     return ConnectionReport(
         connection=opened.name,
         status=status,
-        stripe=Side(sides["stripe"], stripe),
+        stripe=Side(sides["stripe"], {**stripe, **_account(opened)}),
         ledger=Side(sides["ledger"], {**(_facts(identity) if identity else {}), **_told(health), **_books(opened)}),
         bound=bound,
         findings=tuple(findings),
@@ -117,10 +128,20 @@ async def connect(opened: OpenConnection, *, rebind: bool = False, app_public_to
     )
 
 
-async def _stripe_so_far(opened: OpenConnection, findings: list[Finding]) -> dict[str, str]:
+@dataclass(slots=True)
+class Seen:
+    """What Stripe's side is, beside what the connection read so far; `problem`: why it is not the same."""
+
+    account: str | None = None
+    livemode: bool = False
+    before: Known | None = None
+    problem: Problem | None = None
+
+
+async def _stripe_so_far(opened: OpenConnection, findings: list[Finding], seen: Seen) -> dict[str, str]:
     """As :func:`_stripe`; before the grant is there, a key that is not there yet must not hide how to get the grant."""
     try:
-        return await _stripe(opened, findings)
+        return await _stripe(opened, findings, seen)
     except SettingsError as error:
         findings += [
             _finding("stripe", "error", "E-SETTINGS", f"{one.key}: {one.found}", f"{one.allowed}.") for one in error.problems
@@ -128,18 +149,23 @@ async def _stripe_so_far(opened: OpenConnection, findings: list[Finding]) -> dic
         return {}
 
 
-async def _stripe(opened: OpenConnection, findings: list[Finding]) -> dict[str, str]:
+async def _stripe(opened: OpenConnection, findings: list[Finding], seen: Seen) -> dict[str, str]:
     key = opened.settings.stripe.api_key.reveal("stripe.api_key")
     facts = {"key": _kind_of_key(key)}
     try:
         async with opened.stripe(hurry=True) as reader:
             rights = await check_rights(reader)
             ahead = {"stripe": reader.ahead}
+            before = await asyncio.to_thread(known, opened)
+            seen.problem = await other_account(opened, reader, rights.account.id, before)
+            seen.account, seen.livemode, seen.before = rights.account.id, rights.account.livemode, before
     except RunStopped as stopped:
         findings.append(_finding("stripe", "error", stopped.code, stopped.message))
         return facts
     account = rights.account
     facts |= {"mode": "live" if account.livemode else "test"}
+    if not account.livemode:
+        facts |= {"data": TEST_MODE}
     facts |= {
         name: value for name, value in (("account", account.id), ("name", account.name), ("country", account.country)) if value
     }
@@ -255,12 +281,52 @@ def _bind(opened: OpenConnection, identity: LedgerIdentity, findings: list[Findi
     return True
 
 
+def _bind_stripe(opened: OpenConnection, seen: Seen, findings: list[Finding], *, rebind: bool) -> None:
+    """Bind the connection to its Stripe account and mode at first contact; to another one only by a person's word."""
+    before, problem = seen.before, seen.problem
+    if before is None:
+        return
+    if problem is None:
+        take(opened, seen.account or before.account, livemode=seen.livemode, before=before, stage=False)
+        return
+    if not rebind or problem.field == "stripe.account" or any(one.severity == "error" for one in findings):
+        remedy = "Correct stripe.account in the file, or use a key of that account."
+        if problem.field != "stripe.account":
+            remedy = f"Use the key of {before}. If this connection is to read the other from now on: "
+            remedy += f"{what_rebinding_does(opened, before)}."
+        findings.append(_finding("stripe", "error", problem.code, problem.message, remedy))
+        return
+    try:
+        done = rebind_stripe(opened, seen.account, livemode=seen.livemode, before=before)
+    except RunStopped as stopped:
+        findings.append(_finding("stripe", "error", stopped.code, stopped.message))
+        return
+    remedy = f"Look with cloudify check {opened.name} and cloudify preview {opened.name} before the next sync."
+    findings.append(_finding("stripe", "warning", problem.code, done, remedy))
+
+
+def _second(opened: OpenConnection, identity: LedgerIdentity, findings: list[Finding]) -> None:
+    one = second_to(opened, identity.agreement)
+    if one is not None:
+        severity: Severity = "error" if opened.may_write else "warning"
+        findings.append(_finding("ledger", severity, "E-CONN-SECOND", second_words(opened, one)))
+
+
+def _account(opened: OpenConnection) -> dict[str, str]:
+    """The account of the first contact: known even when Stripe lets nobody in."""
+    bound = stripe_binding(opened.log.engine, opened.name)
+    if bound is None:
+        return {}
+    return {"bound to": f"{named(bound.account, livemode=bound.livemode)}, since {bound.bound_at:%Y-%m-%d}"}
+
+
 def _compare(opened: OpenConnection, stripe: Mapping[str, str], findings: list[Finding]) -> None:
     """Test data has no place in real books (product.md V-37)."""
     section = getattr(opened.settings, opened.settings.ledger, None)
     base = str(getattr(section, "api_base", ""))
     if (stripe.get("mode") or stripe.get("key", "")).endswith("test") and base and not is_loopback(base):
-        words = f"the Stripe key is a test key, but {base} is the real ledger: test invoices would be booked in real books"
+        words = f"test mode: the Stripe key is a test key, and {base} is the real ledger: test invoices are booked in real books "
+        words += "unless the agreement is one for trying out"
         remedy = "Use a live key, or the tokens of a trial agreement; leave write_mode at dry_run until then."
         findings.append(_finding("stripe", "warning", "E-CONN-AGREEMENT", words, remedy))
 

@@ -35,7 +35,9 @@ STAGED: Mapping[str, tuple[str, bool]] = {
 LOGGED: Mapping[str, tuple[str, bool]] = {
     "schema_version": ("the version of these tables", False),
     "bindings": ("agreement and company the connection is bound to", False),
+    "stripe_bindings": ("Stripe account and mode (test or live) the connection is bound to", False),
     "leases": ("which run writes at the moment", False),
+    "book_leases": ("which connection's run writes to each agreement at the moment", False),
     "identities": ("which ledger number a Stripe id became, and the customer's or product's name at that time", True),
     "operations": ("every request to the ledger, its body to the byte, before it was sent", True),
     "attempts": ("when it was sent, what the ledger answered, and its words where it refused", True),

@@ -1,5 +1,6 @@
 """An open connection: a Stripe account, its staging, its ledger and the posting log, in one object."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from cloudify_pipeline.errors import NotAuthorised
 from cloudify_pipeline.ledgers.port import Ledger, LedgerIdentity
+from cloudify_pipeline.posting.log.lease import Sleep, books_of
 from cloudify_pipeline.posting.log.store import PostingLog
 from cloudify_pipeline.settings.load import LoadedConnection
 from cloudify_pipeline.settings.models import ConnectionSettings
@@ -62,6 +64,10 @@ class OpenConnection:
     grant_access: GrantAccess | None = None
     new_vies: "Callable[[], Vies] | None" = None
     """The register of VAT numbers, where the settings say to ask it."""
+    settings_of: "Callable[[str], ConnectionSettings | None]" = lambda name: None
+    """The settings of another connection; None where its file is gone or has mistakes."""
+    sleep: Sleep = asyncio.sleep
+    """How a run waits for its turn at the books."""
 
     @property
     def settings(self) -> ConnectionSettings:
@@ -72,6 +78,12 @@ class OpenConnection:
     def may_write(self) -> bool:
         """Whether anything but GET may be sent, to either side."""
         return self.settings.write_mode == "write"
+
+    @property
+    def books(self) -> str | None:
+        """The books that the connection is bound to, as leases name them (``economic:123456``); None before first contact."""
+        bound = self.log.binding(self.name)
+        return None if bound is None else books_of(self.settings.ledger, str(bound["agreement"]))
 
     @asynccontextmanager
     async def ledger(self, *, hurry: bool = False) -> AsyncIterator[Ledger]:

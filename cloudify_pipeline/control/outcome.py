@@ -8,6 +8,9 @@ from cloudify_pipeline.control.adopted import ADOPTED
 from cloudify_pipeline.control.alerts import open_alerts
 from cloudify_pipeline.control.opened import OpenConnection
 from cloudify_pipeline.control.status import status
+from cloudify_pipeline.posting.log.lease import turn_missed
+from cloudify_pipeline.posting.log.stripe_bindings import stripe_binding
+from cloudify_pipeline.stripe_objects import mode_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +39,10 @@ class Outcome:
     """What else a person should know of the run, a sentence or two each."""
     unknown: tuple[str, ...] = ()
     """Of the ids that were asked for, those that Stripe does not have, or that are drafts there."""
+    mode: str = ""
+    """``test mode`` or ``live mode``: whose data these are; empty before the first contact with Stripe."""
+    turn: str | None = None
+    """Why documents wait for the next run, where another connection had the books; None where none does."""
 
     @property
     def ids(self) -> list[str]:
@@ -53,5 +60,8 @@ def outcome(opened: OpenConnection, run_id: str, *, ids: Sequence[str] = ()) -> 
     ]
     documents = tuple(row for row in whole["documents"] if row["stripe_id"] in touched)
     unknown = tuple(sorted(asked - {row["stripe_id"] for row in whole["documents"]}))
+    bound = stripe_binding(opened.log.engine, opened.name)
+    mode = "" if bound is None else mode_name(livemode=bound.livemode)
+    turn = turn_missed(opened.log.engine, opened.name, run_id)
     notes = tuple(alert.message for alert in open_alerts(opened) if alert.key == ADOPTED)
-    return Outcome(opened.name, run_id, whole["counts"], documents, len(waiting), notes, unknown)
+    return Outcome(opened.name, run_id, whole["counts"], documents, len(waiting), notes, unknown, mode, turn)

@@ -11,6 +11,7 @@ from typing import Any, Literal, TypeVar
 from cloudify_pipeline.accounting.chart import Chart
 from cloudify_pipeline.accounting.parties import Candidates, LedgerRecord, Lookup
 from cloudify_pipeline.accounting.vat_evidence import NOTHING, Answer
+from cloudify_pipeline.control.account import check_staged
 from cloudify_pipeline.control.adopted import moved_on
 from cloudify_pipeline.control.corrections import Corrections, Pending, subject_of, terms_of
 from cloudify_pipeline.control.joined import joined_records, lines_of, priced
@@ -67,7 +68,11 @@ async def plan_connection(
 
     VAT numbers that nothing proves are asked about, where the settings say so; `had` and `again` as
     :meth:`~cloudify_pipeline.control.vat_evidence.NumbersAsked.find` has them.
+
+    Raises:
+        NotAuthorised: E-CONN-ACCOUNT, E-CONN-MODE, what is staged is not of the account that the connection reads.
     """
+    check_staged(opened)
     return await _Planner(opened, ledger).plan(ids, had, again=again)
 
 

@@ -77,7 +77,7 @@ async def check(opened: OpenConnection) -> Preflight:
     found = validate(Checking(opened, identity, chart, planned))
     return Preflight(
         connection=opened.name,
-        facts=health.facts,
+        facts={**health.facts, **_stripe(opened)},
         findings=(*health.problems, *other_rates(cells), *_loading(opened), *found),
         matrix=cells,
         filled=filled(opened),
@@ -116,6 +116,11 @@ async def _whole_plan(opened: OpenConnection, ledger: Ledger) -> Planned:
     whole = await plan_connection(opened, ledger, ids=list(first.documents), had=first.vat_answers)
     whole.settled, whole.waiting = first.settled, first.waiting
     return whole
+
+
+def _stripe(opened: OpenConnection) -> dict[str, str]:
+    staged = opened.staging.whose()
+    return {} if staged is None else {"Stripe": str(staged)}
 
 
 def _currencies(opened: OpenConnection) -> dict[str, Decimal]:

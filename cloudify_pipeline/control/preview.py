@@ -9,6 +9,7 @@ from datetime import date
 from decimal import Decimal
 
 from cloudify_pipeline.accounting.chart import Number
+from cloudify_pipeline.control.account import contact, read_with_this_key
 from cloudify_pipeline.control.causes import Cause, causes
 from cloudify_pipeline.control.joined import staged_objects
 from cloudify_pipeline.control.opened import OpenConnection, check_books
@@ -106,12 +107,19 @@ async def preview(opened: OpenConnection, *, ids: Sequence[str] = (), sample: in
 
 
 async def fill(opened: OpenConnection, ids: Sequence[str] = ()) -> None:
-    """Read Stripe into staging where it is empty or lacks one of `ids`."""
+    """Read Stripe into staging where it is empty or lacks one of `ids`.
+
+    Raises:
+        NotAuthorised: the key is refused, or is for another account or mode than what is staged.
+    """
     if not opened.staging.candidates() and not opened.staging.summary("invoice").rows:
-        await stage(opened)
+        await stage(opened, bind=False)
+    elif not read_with_this_key(opened):
+        async with opened.stripe() as reader:
+            await contact(opened, reader, bind=False)
     missing = [one for one in ids if not _staged(opened, one)]
     if missing:
-        await stage(opened, ids=missing)
+        await stage(opened, ids=missing, bind=False)
 
 
 def _staged(opened: OpenConnection, stripe_id: str) -> bool:

@@ -4,19 +4,23 @@ Each step stands alone: it opens its clients, reads what the step before left in
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from cloudify_pipeline.catalogue import entry
-from cloudify_pipeline.control.adopted import of_own_account, tell_of_adopted
+from cloudify_pipeline.control.account import check_staged, contact
+from cloudify_pipeline.control.adopted import forget_adopted, of_own_account, tell_of_adopted
 from cloudify_pipeline.control.audit import note_settings
+from cloudify_pipeline.control.books import refuse_second
 from cloudify_pipeline.control.calls import PlannedCalls, planned_calls
 from cloudify_pipeline.control.health import Health, check_health
 from cloudify_pipeline.control.joined import own_object
 from cloudify_pipeline.control.opened import OpenConnection, check_books
 from cloudify_pipeline.control.planner import Planned, plan_connection
+from cloudify_pipeline.control.progress import tell
 from cloudify_pipeline.control.search import fill_terms
 from cloudify_pipeline.errors import Problem, RunStopped
 from cloudify_pipeline.planning.plans import (
@@ -34,12 +38,14 @@ from cloudify_pipeline.posting.adoption import Look, look
 from cloudify_pipeline.posting.documents import Portion, post_documents
 from cloudify_pipeline.posting.endings import Ending, RecordKind, undone
 from cloudify_pipeline.posting.log.commits import GroupCommit
-from cloudify_pipeline.posting.log.lease import TERM, held
+from cloudify_pipeline.posting.log.lease import TERM, BooksBusy, held_with_books, turn_missed
 from cloudify_pipeline.posting.log.vat_numbers import keep_vat_answers
 from cloudify_pipeline.posting.parties import post_customers, post_products
 from cloudify_pipeline.posting.protocol import Executor
 from cloudify_pipeline.staging.writing import PlanRow
 from cloudify_pipeline.stripe_source.extract import ExtractReport, extract
+
+logger = logging.getLogger(__name__)
 
 PORTION = 500
 Progress = Callable[[Ending], None]
@@ -51,6 +57,7 @@ class Stepped:
     """What one posting step did: endings, and the calls it made to the ledger.
 
     `adopted` are documents that stood in the ledger with a key of this connection's and were not known to the log.
+    `turn`: why nothing was sent, where another connection had the books for as long as a run waits.
     """
 
     endings: list[Ending]
@@ -58,15 +65,37 @@ class Stepped:
     writes: int = 0
     waited: int = 0
     adopted: frozenset[str] = frozenset()
+    turn: str | None = None
 
 
 async def stage(
-    opened: OpenConnection, *, since: datetime | None = None, ids: Sequence[str] = (), progress: Stages | None = None
+    opened: OpenConnection,
+    *,
+    since: datetime | None = None,
+    ids: Sequence[str] = (),
+    progress: Stages | None = None,
+    bind: bool = True,
 ) -> ExtractReport:
-    """Copy what is new or changed in Stripe into staging; only `ids` when they are named."""
+    """Copy what is new or changed in Stripe into staging; only `ids` when they are named.
+
+    Without `bind` the log is left as it is, also at the first contact with Stripe.
+
+    Raises:
+        NotAuthorised: the key is refused, or is for another account or mode than the one that is bound.
+        Unreachable: Stripe does not answer.
+    """
     objects = list(dict.fromkeys(map(own_object, ids)))
     async with opened.stripe() as reader:
-        return await extract(reader, opened.staging, now=opened.clock(), since=since, ids=objects, progress=progress)
+        belongs = await contact(opened, reader, bind=bind)
+        return await extract(
+            reader,
+            opened.staging,
+            now=opened.clock(),
+            since=since,
+            ids=objects,
+            livemode=belongs.livemode,
+            progress=progress,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +110,11 @@ class Looked:
 async def plan(opened: OpenConnection, *, ids: Sequence[str] | None = None) -> Looked:
     """Plan what is due and keep the plans in staging for the posting steps."""
     note_settings(opened)
+    forget_adopted(opened)
+    _wait_no_longer(opened)
     async with opened.ledger() as ledger:
         identity = await check_books(opened, ledger)
+        refuse_second(opened, identity.agreement)
         planned = await plan_connection(opened, ledger, ids=ids, again=ids is not None)
         keep_vat_answers(opened.log.engine, opened.name, planned.vat_answers, opened.clock())
         health = await check_health(opened, ledger, identity, now=opened.clock(), planned=planned, products=planned.numbered)
@@ -102,11 +134,14 @@ async def post_planned_customers(opened: OpenConnection, run_id: str, *, ids: Se
     later = [plan for plan in plans if plan.stripe_id in waiting]
     if not opened.may_write:
         return Stepped(_only_planned(opened, "customer", plans, run_id))
-    async with _executor(opened, run_id) as executor:
+
+    async def post(executor: Executor) -> list[Ending]:
         endings = await post_customers(executor, now_due)
         await _record(executor, endings)
         await _store_numbers(opened)
-        return _stepped(executor, [*endings, *_over_limit(opened, later, run_id)])
+        return [*endings, *_over_limit(opened, later, run_id)]
+
+    return await _in_turn(opened, "customer", plans, run_id, post)
 
 
 async def post_planned_products(opened: OpenConnection, run_id: str, *, ids: Sequence[str] | None = None) -> Stepped:
@@ -114,10 +149,13 @@ async def post_planned_products(opened: OpenConnection, run_id: str, *, ids: Seq
     plans = [plan for plan in _plans(opened, "plan_products", ids) if isinstance(plan, PlannedProduct | Hold)]
     if not opened.may_write:
         return Stepped(_only_planned(opened, "product", plans, run_id))
-    async with _executor(opened, run_id) as executor:
+
+    async def post(executor: Executor) -> list[Ending]:
         endings = await post_products(executor, plans)
         await _record(executor, endings)
-        return _stepped(executor, endings)
+        return endings
+
+    return await _in_turn(opened, "product", plans, run_id, post)
 
 
 async def post_planned_documents(
@@ -137,25 +175,30 @@ async def post_planned_documents(
     plans = [plan for plan in _plans(opened, "plan_documents", ids) if isinstance(plan, PlannedDocument | Hold | Skip)]
     if not opened.may_write:
         return Stepped(_only_planned(opened, "document", plans, run_id))
-    async with _executor(opened, run_id) as executor:
+
+    adopted: set[str] = set()
+
+    async def post(executor: Executor) -> list[Ending]:
         how = Portion(opened.settings.limits.quarantine_after, again, frozenset(named))
         if any(isinstance(plan, PlannedDocument) for plan in plans):
             # Terms and layouts decide what a document's body holds, and periods whether it may have its date.
             how = replace(how, chart=await executor.ledger.chart())
         endings: list[Ending] = []
-        adopted: set[str] = set()
         seen: Look | None = None
         for start in range(0, len(plans), PORTION):
             portion = plans[start : start + PORTION]
             planned = [plan.stripe_id for plan in portion if isinstance(plan, PlannedDocument)]
             if planned and (seen is None or not seen.is_fresh(opened.clock())):
                 seen = await look(executor, lambda ids: of_own_account(opened, ids), [plan.stripe_id for plan in plans])
-                adopted |= seen.adopted
+                adopted.update(seen.adopted)
                 how = replace(how, seen=seen.found, adopted=seen.adopted)
             endings += await post_documents(executor, portion, progress=progress, portion=how)
         tell_of_adopted(opened, adopted)
         fill_terms(opened)
-        return replace(_stepped(executor, endings), adopted=frozenset(adopted))
+        return endings
+
+    stepped = await _in_turn(opened, "document", plans, run_id, post)
+    return replace(stepped, adopted=frozenset(adopted))
 
 
 async def settle(opened: OpenConnection, run_id: str) -> Stepped:
@@ -175,6 +218,7 @@ async def settle(opened: OpenConnection, run_id: str) -> Stepped:
         reads=sum(step.reads for step in steps),
         writes=sum(step.writes for step in steps),
         waited=sum(step.waited for step in steps),
+        turn=next((step.turn for step in steps if step.turn), None),
     )
 
 
@@ -183,18 +227,72 @@ def unreached(endings: Sequence[Ending]) -> list[Ending]:
     return [ending for ending in endings if ending.state == "failed" and ending.retry]
 
 
+async def _in_turn(
+    opened: OpenConnection,
+    kind: RecordKind,
+    plans: Sequence[Plan],
+    run_id: str,
+    post: Callable[[Executor], Awaitable[list[Ending]]],
+) -> Stepped:
+    """Let `post` write when it is this connection's turn; where that does not come in time, `plans` stay planned by name.
+
+    A step that comes after one that missed its turn in the same run waits no second time: its records need the other's.
+    """
+    try:
+        if missed := turn_missed(opened.log.engine, opened.name, run_id):
+            return Stepped(_wait_for_the_next(opened, kind, plans, run_id, missed), turn=missed)
+        async with _executor(opened, run_id) as executor:
+            endings = await post(executor)
+            return _stepped(executor, endings)
+    except BooksBusy as busy:
+        return Stepped(_wait_for_the_next(opened, kind, plans, run_id, busy.message), turn=busy.message)
+
+
+def _wait_for_the_next(opened: OpenConnection, kind: RecordKind, plans: Sequence[Plan], run_id: str, why: str) -> list[Ending]:
+    logger.warning("%s: %s; %d %ss wait for the next run", opened.name, why, len(plans), kind)
+    endings = [_planned_ending(kind, plan) for plan in plans]
+    endings = [replace(one, problem=Problem(BooksBusy.code, why)) if one.state == "planned" else one for one in endings]
+    opened.log.record(opened.name, endings, run_id=run_id, now=opened.clock())
+    return endings
+
+
+def _wait_no_longer(opened: OpenConnection) -> None:
+    """What waited for another connection is due like anything else in this run."""
+    kinds: tuple[RecordKind, ...] = ("customer", "product", "document")
+    for kind in kinds:
+        endings = [Ending(kind, stripe_id, "planned") for stripe_id in opened.log.waiting(opened.name, kind, BooksBusy.code)]
+        opened.log.record(opened.name, endings, run_id="plan", now=opened.clock())
+
+
 @asynccontextmanager
 async def _executor(opened: OpenConnection, run_id: str) -> AsyncIterator[Executor]:
-    with held(opened.log.engine, opened.name, now=opened.clock()) as lease:
-        async with opened.ledger() as ledger, GroupCommit(opened.log.engine) as commits:
-            executor = Executor(ledger, opened.log, commits, lease=lease, run_id=run_id, clock=opened.clock)
-            beating = asyncio.create_task(_keep_lease(executor))
-            try:
-                yield executor
-            finally:
-                beating.cancel()
-                with suppress(asyncio.CancelledError, RunStopped):
-                    await beating
+    check_staged(opened)
+    books = opened.books
+    if books is None:
+        # Posting by itself, without the step that plans: whose books these are is asked before anything else.
+        async with opened.ledger() as ledger:
+            await check_books(opened, ledger)
+        books = str(opened.books)
+    async with (
+        held_with_books(
+            opened.log.engine, opened.name, books, clock=opened.clock, sleep=opened.sleep, waiting=_tell_of_waiting
+        ) as lease,
+        opened.ledger() as ledger,
+        GroupCommit(opened.log.engine) as commits,
+    ):
+        refuse_second(opened, depth="unknown")
+        executor = Executor(ledger, opened.log, commits, lease=lease, run_id=run_id, clock=opened.clock)
+        beating = asyncio.create_task(_keep_lease(executor))
+        try:
+            yield executor
+        finally:
+            beating.cancel()
+            with suppress(asyncio.CancelledError, RunStopped):
+                await beating
+
+
+def _tell_of_waiting(connection: str) -> None:
+    tell(f"waiting for connection {connection}, which is writing to the same books", 0)
 
 
 async def _keep_lease(executor: Executor) -> None:

@@ -8,12 +8,11 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import select
-
 from cloudify_pipeline.accounting.chart import Chart
 from cloudify_pipeline.accounting.money import format_money
 from cloudify_pipeline.catalogue import entry
 from cloudify_pipeline.control.affected import staged_records
+from cloudify_pipeline.control.books import second_words, shared_books
 from cloudify_pipeline.control.causes import add, stripe_total
 from cloudify_pipeline.control.chart_checks import Checked
 from cloudify_pipeline.control.opened import OpenConnection
@@ -21,7 +20,6 @@ from cloudify_pipeline.control.planner import Planned
 from cloudify_pipeline.ledgers.port import LedgerIdentity
 from cloudify_pipeline.mapping.paths import parse_path
 from cloudify_pipeline.planning.plans import PlannedDocument, Skip
-from cloudify_pipeline.posting.log import schema as t
 from cloudify_pipeline.settings.local import ledger_is_local
 
 RARELY_EMPTY = Decimal("0.01")
@@ -127,45 +125,33 @@ def stripe_test_data_stay_out_of_real_books(checking: Checking) -> Iterator[Chec
     """V-37: what Stripe marks as test data has no place in books that are not on this machine.
 
     Stripe says `livemode` of every object. No answer of a ledger tells a trial from a company's own books; all that is
-    known is whether its address is this machine's. So it is a warning until writing is on, and then an error.
+    known is whether its address is this machine's. People try on a trial agreement, so it is a warning.
     """
     opened = checking.opened
     staged = any(opened.staging.summary(kind).rows for kind in ("customer", "invoice"))
     if not staged or not opened.staging.test_mode() or ledger_is_local(opened.settings):
         return
     books = f"{checking.identity.company} (agreement {checking.identity.agreement})"
-    words = f"Stripe's data are test data, and {books} may be real books"
+    words = f"test mode: Stripe's data are test data, and {books} may be real books"
     remedy = "Use a live key of Stripe. In an agreement that was made for trying out, test data do no harm."
-    yield Checked("stripe.api_key", "error" if opened.may_write else "warning", "E-SETTINGS", words, remedy)
+    yield Checked("stripe.api_key", "warning", "E-SETTINGS", words, remedy)
 
 
 def books_are_shared_knowingly(checking: Checking) -> Iterator[Checked]:
-    """V-38: two connections into the same books are for two Stripe accounts; documents of one account have one writer.
-
-    Keys begin with ids that Stripe gives to nobody else, so two accounts can never take each other's documents.
-    """
-    opened, bindings, identities = checking.opened, t.bindings.c, t.identities
-    others = select(bindings.connection).where(
-        bindings.agreement == checking.identity.agreement, bindings.connection != opened.name
-    )
-    mine, theirs = identities.alias(), identities.alias()
-    with opened.log.engine.connect() as db:
-        for name in db.execute(others.order_by(bindings.connection)).scalars().all():
-            shared = (
-                select(mine.c.stripe_id)
-                .join(theirs, (mine.c.stripe_id == theirs.c.stripe_id) & (mine.c.kind == theirs.c.kind))
-                .where(mine.c.connection == opened.name, theirs.c.connection == name, mine.c.kind == "document")
-                .order_by(mine.c.stripe_id)
+    """V-38: two connections into the same books are for two Stripe accounts; documents of one account have one writer."""
+    opened, agreement = checking.opened, checking.identity.agreement
+    for one in shared_books(opened, agreement):
+        if one.first:
+            yield Checked("ledger", "error", "E-CONN-SECOND", second_words(opened, one), entry("E-CONN-SECOND").remedy)
+        elif one.pair == "same":
+            words = (
+                f"connection {one.connection} reads the same Stripe account into agreement {agreement} ({one.why}) and is refused"
             )
-            same = [str(one) for one in db.execute(shared).scalars()]
-            words = f"connection {name} writes to agreement {checking.identity.agreement} too"
-            if same:
-                words += f", and {len(same)} documents stand under both: {_some(same)}"
-                remedy = "Keep one connection for this Stripe account, and remove the other's file."
-                yield Checked("ledger", "error", "E-SETTINGS", words, remedy)
-            else:
-                remedy = "Right for another Stripe account; for the same one keep a single connection."
-                yield Checked("ledger", "warning", "E-SETTINGS", words, remedy)
+            yield Checked("ledger", "warning", "E-CONN-SECOND", words, f"Remove the file of {one.connection}.")
+        elif one.pair == "unknown":
+            words = f"connection {one.connection} writes to agreement {agreement} too, and nothing tells its Stripe account"
+            remedy = "Right for another Stripe account; for the same one keep a single connection."
+            yield Checked("ledger", "warning", "E-SETTINGS", words, remedy)
 
 
 def barred_periods_can_be_read(checking: Checking) -> Iterator[Checked]:

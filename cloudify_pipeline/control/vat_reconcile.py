@@ -68,7 +68,7 @@ class Booked:
     others: Sequence[LedgerDocument]
     entries: Sequence[SalesEntry] | None
     elsewhere: Mapping[str, str] = field(default_factory=dict)
-    """Of the others: invoice number → the connection that posted it, where two share their books."""
+    """Of the others: invoice number → the connection that posted it, where two share their books; empty for one elsewhere."""
 
 
 def code_lines(parts: Iterable[Part], booked: Booked, chart: Chart) -> tuple[CodeLine, ...]:
@@ -125,7 +125,9 @@ def _unread(document: LedgerDocument, booked: Booked, chart: Chart) -> Differenc
 
 def _by_whom(booked: Booked, number: object) -> tuple[DifferenceKind, str]:
     other = booked.elsewhere.get(str(number))
-    return ("by_hand", "without this pipeline") if other is None else ("elsewhere", f"by connection {other}")
+    if other is None:
+        return "by_hand", "without this pipeline"
+    return "elsewhere", f"by connection {other}" if other else "by another connection: this Stripe account does not have it"
 
 
 def _entries_of(booked: Booked) -> dict[str, dict[str, Decimal]]:

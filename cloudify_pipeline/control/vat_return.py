@@ -12,6 +12,7 @@ from cloudify_pipeline.accounting.documents import Totals
 from cloudify_pipeline.accounting.eu_sales import Listed, eu_sales_list, whole
 from cloudify_pipeline.accounting.oss_threshold import ThresholdWatch
 from cloudify_pipeline.accounting.vat_return import Box, Part, Sale, Supplies, box_sums, parts, rate_sums
+from cloudify_pipeline.control.joined import own_object
 from cloudify_pipeline.control.opened import OpenConnection, check_books
 from cloudify_pipeline.control.planner import plan_connection
 from cloudify_pipeline.control.vat_periods import Period
@@ -139,11 +140,13 @@ def supplies_of(vat: VatSettings) -> Supplies:
 def _whose(opened: OpenConnection, listed: Sequence[LedgerDocument], entries: Sequence[SalesEntry] | None) -> Booked:
     """Which of the ledger's invoices are ours: by the number that was linked, else by the key.
 
-    A credit note that somebody copies from an invoice in the ledger carries its key too, and is not ours.
+    A credit note that somebody copies from an invoice in the ledger carries its key too, and is not ours. Nor is what
+    another connection posted: one of this log, or one of another home whose Stripe objects this account does not have.
     """
     linked = _linked(opened)
     keys = {str(one.number): stripe_id_of(one.key) for one in listed if one.key.startswith(PREFIX)}
-    by_others = posted_elsewhere(opened.log, opened.name, [one for one in set(keys.values()) if one not in linked])
+    unlinked = [one for one in set(keys.values()) if one not in linked]
+    by_others = {**dict.fromkeys(_unknown_to_us(opened, unlinked), ""), **posted_elsewhere(opened.log, opened.name, unlinked)}
     by_number = {str(identity.number): stripe_id for stripe_id, identity in linked.items()}
     ours = {by_number[str(one.number)]: one for one in listed if str(one.number) in by_number}
     others = []
@@ -158,6 +161,15 @@ def _whose(opened: OpenConnection, listed: Sequence[LedgerDocument], entries: Se
     numbers = (str(one.number) for one in others)
     elsewhere = {number: by_others[keys[number]] for number in numbers if keys.get(number) in by_others}
     return Booked(ours, others, entries, elsewhere)
+
+
+def _unknown_to_us(opened: OpenConnection, keyed: Sequence[str]) -> set[str]:
+    """Those of `keyed` that are not staged; none where nothing is staged at all, which tells nothing."""
+    objects = {one: own_object(one) for one in keyed}
+    if not objects or not opened.staging.path.is_file() or not opened.staging.summary("invoice").rows:
+        return set()
+    known = opened.staging.known(list(objects.values()))
+    return {one for one, stripe_id in objects.items() if stripe_id not in known}
 
 
 def _linked(opened: OpenConnection) -> dict[str, Identity]:

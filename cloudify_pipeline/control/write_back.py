@@ -15,6 +15,7 @@ from typing import Any, Literal
 from sqlalchemy import Connection
 
 from cloudify_pipeline.catalogue import entry
+from cloudify_pipeline.control.account import check_staged
 from cloudify_pipeline.control.alerts import clear_alert, raise_alert
 from cloudify_pipeline.control.joined import is_charge, own_object, portions, staged_kind
 from cloudify_pipeline.control.opened import OpenConnection
@@ -65,6 +66,7 @@ async def write_back(opened: OpenConnection, tried: Iterable[Ending | str]) -> W
         return WrittenBack()
     ids = {one if isinstance(one, str) else one.stripe_id for one in tried}
     try:
+        check_staged(opened)
         with held(opened.log.engine, opened.name, now=opened.clock()) as lease:
             told = await _WriteBack(opened, ids, lease).run()
     except RunStopped as stopped:

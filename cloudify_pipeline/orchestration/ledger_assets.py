@@ -67,6 +67,7 @@ def _ledger_asset(name: str, kind: RecordKind, step: Step, after: Sequence[dg.As
             "adopted": len(stepped.adopted),
             "requests": stepped.reads + stepped.writes,
             "writes": stepped.writes,
+            "turn": stepped.turn,
             "seconds": round(monotonic() - started, 1),
         }
 
@@ -106,6 +107,8 @@ def _metadata(opened: OpenConnection, kind: RecordKind, rows: Sequence[dict[str,
         shown = [row for row in rows if row["state"] in {"posted", "booked", "planned"}]
         facts["documents"] = documents_table(shown, live=live)
     mode = opened.settings.write_mode
+    if posted["turn"]:
+        facts["waits for its turn"] = posted["turn"]
     facts["write mode"] = mode if mode == "write" else f"{mode}: nothing was sent"
     return {**facts, "requests to the ledger": posted["requests"], "writes": posted["writes"], "seconds": posted["seconds"]}
 

@@ -63,10 +63,10 @@ def paid_decision(name: str, mark: Mark | None, page: LivePage | None, now: date
     place = _after(mark.place, page, second)
     if not page.complete:
         return Decision(Mark(place), run_key=f"{name}:all:{page.events[-1].id}", why=_TOO_MANY)
-    told = [one for one in page.events if one.type not in {CHARGE, PAYMENT}]
-    charges = [one for one in page.events if one.type == CHARGE and not one.pays_invoice]
+    told = [one for one in page.ours if one.type not in {CHARGE, PAYMENT}]
+    charges = [one for one in page.ours if one.type == CHARGE and not one.pays_invoice]
     rested = [Resting(one.id, one.record, one.created, one.intent) for one in charges]
-    for_invoices = {one.intent for one in page.events if one.type == PAYMENT} - {None}
+    for_invoices = {one.intent for one in page.ours if one.type == PAYMENT} - {None}
     waiting = [one for one in (*mark.resting, *rested) if one.intent not in for_invoices]
     ready = [one for one in waiting if second - one.since >= CHARGE_RESTS.total_seconds()]
     still = tuple(one for one in waiting if one not in ready)
@@ -87,7 +87,7 @@ def replay_decision(name: str, mark: Mark | None, page: LivePage | None, now: da
         return Decision(
             replay_start(now), why=f"the last look lies too far back: replays asked for before {LOOK_BACK} ago are lost"
         )
-    asked = [event for event in page.events if event.metadata_became("ledger_status") == "replay"]
+    asked = [event for event in page.ours if event.metadata_became("ledger_status") == "replay"]
     after = Mark(_after(mark.place, page, _second(now)))
     lost = "" if page.complete else f"more happened than can be read: replays asked for before {page.events[0].id} are lost"
     if not asked:

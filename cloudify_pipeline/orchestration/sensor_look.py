@@ -3,17 +3,20 @@
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from cloudify_pipeline.catalogue import entry
 from cloudify_pipeline.connection import open_connection
+from cloudify_pipeline.control.account import check_key, check_mode
 from cloudify_pipeline.control.alerts import clear_alert, raise_alert
+from cloudify_pipeline.control.books import refuse_second
 from cloudify_pipeline.control.opened import OpenConnection
 from cloudify_pipeline.errors import PipelineError, Unreachable
 from cloudify_pipeline.orchestration.sensor_decisions import Decision, Mark, is_due
 from cloudify_pipeline.posting.log import hints
 from cloudify_pipeline.posting.log.store import PostingLog
+from cloudify_pipeline.posting.log.stripe_bindings import stripe_binding
 from cloudify_pipeline.settings.models import ConnectionSettings
 from cloudify_pipeline.settings.paths import posting_url
 from cloudify_pipeline.stripe_source.live import LivePage, events_after
@@ -92,12 +95,17 @@ async def _all(
         try:
             async with asyncio.timeout(LOOK_SECONDS):
                 page = await _page(connection, mark, types(connection.settings), now, pages)
+                decision = decide(connection.name, mark, page, now)
+                if decision.run_key:
+                    # A run that would be refused is not asked for; what asks for nothing costs Stripe no second question.
+                    async with connection.stripe(hurry=True) as reader:
+                        await check_key(connection, reader)
         except PipelineError as error:
             looked.failed[connection.name] = _told(error)
         except TimeoutError:
             looked.failed[connection.name] = _told(Unreachable("Stripe did not answer in time"))
         else:
-            looked.decisions[connection.name] = decide(connection.name, mark, page, now)
+            looked.decisions[connection.name] = decision
 
     await asyncio.gather(*(one(connection) for connection in opened))
 
@@ -105,12 +113,16 @@ async def _all(
 async def _page(
     connection: OpenConnection, mark: Mark | None, types: Sequence[str], now: datetime, pages: int
 ) -> LivePage | None:
+    check_mode(connection)
+    refuse_second(connection, depth="names")
     if mark is None or not mark.place.may_be_followed(now):
         return None
     if not types:
         return LivePage((), has_more=False)
+    bound = stripe_binding(connection.log.engine, connection.name)
     async with connection.stripe(hurry=True) as reader:
-        return await events_after(reader, types, mark.place, now, pages=pages)
+        page = await events_after(reader, types, mark.place, now, pages=pages)
+    return page if page is None or bound is None else replace(page, livemode=bound.livemode)
 
 
 def _alert(opened: Sequence[OpenConnection], looked: Look) -> None:
@@ -119,7 +131,7 @@ def _alert(opened: Sequence[OpenConnection], looked: Look) -> None:
         if reason is None:
             clear_alert(connection, UNREADABLE)
         else:
-            message = f"Stripe's events cannot be read, so new invoices are not noticed. {reason}"
+            message = f"Stripe's events are not read, so new invoices are not noticed. {reason}"
             raise_alert(connection, "connection", UNREADABLE, message, facts={"code": reason.split(":")[0]})
 
 

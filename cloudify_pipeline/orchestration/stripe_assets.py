@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 import dagster as dg
 
 from cloudify_pipeline.accounting.money import format_money
+from cloudify_pipeline.control.account import stripe_facts
 from cloudify_pipeline.control.progress import tell
 from cloudify_pipeline.control.replay import to_fetch
 from cloudify_pipeline.control.sync import stage
@@ -103,6 +104,7 @@ def stripe_assets(context: dg.AssetExecutionContext, scope: RunScope) -> Iterato
                     "changed": counted.changed if counted else 0,
                     "deleted": summary.deleted,
                     "how": report.mode,
+                    **{f"Stripe {name}": words for name, words in stripe_facts(opened).items()},
                     **({"sums": " · ".join(format_money(s, c) for c, s in sorted(summary.sums.items()))} if summary.sums else {}),
                     **{f"status: {status}": count for status, count in summary.by_status.items()},
                     **(

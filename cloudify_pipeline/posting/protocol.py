@@ -97,8 +97,6 @@ class Executor:
         self.log = log
         self.connection = lease.connection
         self._lease = lease
-        self.books = str((log.binding(lease.connection) or {}).get("agreement", ""))
-        """Whose books these are; a key of one agreement means nothing in another."""
         self.run_id = run_id
         self.clock = clock
         self._commits = commits
@@ -285,7 +283,7 @@ class Executor:
 
     async def _intend(self, write: Write, revision: str) -> "_Sent":
         now = self.clock()
-        key = idempotency_key(self.books, write, self.log.tries_over(self.connection, write.operation, write.key))
+        key = idempotency_key(self._lease.books, write, self.log.tries_over(self.connection, write.operation, write.key))
         intent = self.log.intent_change(
             self.connection, write, revision=revision, idempotency_key=key, run_id=self.run_id, now=now
         )

@@ -138,6 +138,30 @@ class Sandbox:
         self.economic.close()
 
 
+class EmbeddedStripe:
+    """Another Stripe account on a loopback port, beside a sandbox; its state is in memory."""
+
+    def __init__(self, store: StripeStore, *, clock: Callable[[], datetime] = _now, port: int = 0) -> None:
+        self.store = store
+        self.faults = Faults()
+        self._server = _Server(_Dated(stripe_app(store, self.faults, clock=clock), timedelta), port)
+
+    @property
+    def url(self) -> str:
+        """What ``stripe.api_base`` is set to."""
+        return self._server.url
+
+    def __enter__(self) -> Self:
+        """Start the server and wait until it answers."""
+        self._server.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        """Stop it and close the store."""
+        self._server.stop()
+        self.store.close()
+
+
 class EmbeddedVies:
     """An embedded VIES on a loopback port, beside a sandbox where a connection asks for one; its state is in memory."""
 

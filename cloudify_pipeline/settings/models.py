@@ -32,6 +32,8 @@ class StripeSettings(Section):
     api_base: str = "https://api.stripe.com"
     api_version: str = "2026-10-28.endive"
     webhook_secret: Secret | None = None
+    account: str | None = Field(default=None, pattern="^acct_[A-Za-z0-9]+$")
+    """The account that the key must be for; None: the one of the first contact."""
 
 
 class EconomicSettings(Section):

@@ -135,13 +135,13 @@ CHARGE_VERDICTS = Table("charge_verdicts", {"charge_id": "VARCHAR", "invoice": "
 """Charges that Stripe was asked about: the invoice they pay, or NULL for a payment without an invoice."""
 CURSORS = Table("cursors", {"name": "VARCHAR", "value": "VARCHAR"})
 
-_ALL = (*TABLES.values(), LINES, *PLAN_TABLES.values(), EVENTS_SEEN, SENT, CHARGE_VERDICTS, CURSORS)
+EVERY = (*TABLES.values(), LINES, *PLAN_TABLES.values(), EVENTS_SEEN, SENT, CHARGE_VERDICTS, CURSORS)
 
 
 def create_tables(connection: duckdb.DuckDBPyConnection) -> None:
     """Make every table in an empty file, with its version, in one transaction."""
     connection.begin()
-    for table in _ALL:
+    for table in EVERY:
         connection.execute(table.create())
     connection.execute("CREATE TABLE staging_schema (version INTEGER)")
     connection.execute("INSERT INTO staging_schema VALUES (?)", [SCHEMA_VERSION])

@@ -11,13 +11,14 @@ from typing import Any, TypeVar
 
 import duckdb
 
-from cloudify_pipeline.staging import corrections, extraction, profile, reading
+from cloudify_pipeline.errors import NotAuthorised
+from cloudify_pipeline.staging import belonging, corrections, extraction, profile, reading
 from cloudify_pipeline.staging.connection import StagingFile
 from cloudify_pipeline.staging.corrections import StagedDispute, StagedNote, StagedRefund
 from cloudify_pipeline.staging.profile import FieldProfile, SampledKind
 from cloudify_pipeline.staging.reading import Candidate, Summary
 from cloudify_pipeline.staging.writing import Batch, PlanRow
-from cloudify_pipeline.stripe_objects import Kind
+from cloudify_pipeline.stripe_objects import Kind, Whose
 
 T = TypeVar("T")
 
@@ -33,12 +34,49 @@ class Staging:
         self.path = path
         self._file = StagingFile(path, wait_seconds=wait_seconds)
         self._open: duckdb.DuckDBPyConnection | None = None
+        self._claimed: Whose | None = None
 
     @contextmanager
     def batch(self) -> Iterator[Batch]:
-        """One transaction of writes; a cursor moves only together with its data. No network call belongs inside."""
+        """One transaction of writes; a cursor moves only together with its data. No network call belongs inside.
+
+        Raises:
+            NotAuthorised: E-CONN-ACCOUNT, the objects belong to another account or mode than was claimed.
+        """
         with self._file.transaction() as connection:
+            if self._claimed is not None and belonging.whose(connection) != self._claimed:
+                words = f"another account was bound while {self._claimed} was being read; nothing more of it is staged"
+                raise NotAuthorised(words, code="E-CONN-ACCOUNT")
             yield Batch(connection)
+
+    def claim(self, belongs: Whose, *, anew: bool = False) -> int:
+        """Say what the objects belong to that are staged from here on; `anew` throws away all that was staged before.
+
+        Returns:
+            How many objects were thrown away.
+        """
+        with self._file.transaction() as connection:
+            gone = belonging.clear(connection) if anew else 0
+            if belonging.whose(connection) != belongs:
+                belonging.set_whose(connection, belongs)
+        self._claimed = belongs
+        return gone
+
+    def whose(self) -> Whose | None:
+        """What the staged objects belong to; None in a file from before that was kept, and in an empty one."""
+        return self._read(belonging.whose)
+
+    def modes(self) -> set[bool]:
+        """The modes that the staged objects say they are of: True live, False test."""
+        return self._read(belonging.modes)
+
+    def some_ids(self, limit: int) -> list[str]:
+        """Up to `limit` each of the staged customers, invoices and payments."""
+        return self._read(belonging.some, limit)
+
+    def known(self, ids: Sequence[str]) -> set[str]:
+        """Those of `ids` that are staged, of whatever kind."""
+        return self._read(belonging.known, ids)
 
     @contextmanager
     def reading(self) -> Iterator[None]:

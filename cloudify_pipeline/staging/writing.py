@@ -7,6 +7,7 @@ from typing import Any
 
 import duckdb
 
+from cloudify_pipeline.staging.belonging import check_mode, whose
 from cloudify_pipeline.staging.heads import Row, columns, compact, content_hash, line_rows, parse
 from cloudify_pipeline.staging.schema import CHARGE_VERDICTS, CURSORS, EVENTS_SEEN, LINES, PLAN_TABLES, SENT, TABLES, Table
 from cloudify_pipeline.stripe_objects import Kind, RawObject
@@ -30,12 +31,16 @@ class Batch:
 
     def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
         self._connection = connection
+        self._whose = whose(connection)
 
     def upsert(self, kind: Kind, objects: Sequence[RawObject]) -> int:
         """Stage `objects`, the last one of each id; those that stand there already unchanged are left alone.
 
         Returns:
             How many were new or different.
+
+        Raises:
+            NotAuthorised: E-CONN-MODE, one is of another mode than what is staged.
         """
         gone = [one.id for one in objects if one.deleted]
         latest = {one.id: one for one in objects if not one.deleted}
@@ -47,6 +52,7 @@ class Batch:
         lines: list[Row] = []
         for stripe_id in changed:
             parsed = parse(bodies[stripe_id])
+            check_mode(self._whose, kind, stripe_id, parsed.get("livemode"))
             head = (stripe_id, latest[stripe_id].created, parsed.get("livemode"), False, hashes[stripe_id])
             rows.append((*head, *columns(kind, parsed), bodies[stripe_id]))
             if kind == "invoice":

@@ -20,7 +20,7 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, sto
 
 from cloudify_pipeline.clocks import ahead_of
 from cloudify_pipeline.errors import NotAuthorised, Unreachable
-from cloudify_pipeline.stripe_objects import RawObject
+from cloudify_pipeline.stripe_objects import RawObject, key_mode
 from cloudify_pipeline.stripe_source.errors import code_of, own_words
 from cloudify_pipeline.stripe_source.limits import Limits, is_loopback
 from cloudify_pipeline.tls import tls
@@ -35,6 +35,7 @@ T = TypeVar("T")
 Params = Mapping[str, str | int | Sequence[str] | Mapping[str, int]]
 
 _RIGHT = re.compile(r"\brak_[a-z_]+\b")
+_ACCOUNT = re.compile(r"\bacct_[A-Za-z0-9]+\b")
 
 
 class RequestRefused(Unreachable):
@@ -44,6 +45,14 @@ class RequestRefused(Unreachable):
         super().__init__(message, code=code)
         self.status = status
         self.param = param
+
+
+class RightMissing(NotAuthorised):
+    """The key lacks a right (403). `account` is the one that Stripe names in its refusal, where it names one."""
+
+    def __init__(self, message: str, account: str | None) -> None:
+        super().__init__(message, code="E-CONN-ROLE")
+        self.account = account
 
 
 class _TryAgain(Exception):
@@ -120,7 +129,7 @@ class StripeReader:
             verify=tls(),
             trust_env=not unlimited,
         )
-        self.key_is_live = "_live_" in api_key[:8]
+        self.key_is_live = bool(key_mode(api_key))
         """Whether the key says that it belongs to live mode."""
         self.rates = rates
         self.requests = 0
@@ -191,7 +200,8 @@ class StripeReader:
         if status == httpx.codes.UNAUTHORIZED:
             return NotAuthorised("Stripe does not accept the key; make a new restricted key and put it in its place")
         if status == httpx.codes.FORBIDDEN:
-            return NotAuthorised(f"the Stripe key may not read {path}{_missing_right(error)}", code="E-CONN-ROLE")
+            named = _ACCOUNT.search(str(error.get("message") or ""))
+            return RightMissing(f"the Stripe key may not read {path}{_missing_right(error)}", named[0] if named else None)
         after = _seconds(response.headers.get("Retry-After"), self._clock)
         if status in {httpx.codes.TOO_MANY_REQUESTS, httpx.codes.CONFLICT}:
             return _TryAgain(f"status {status}", rate=status == httpx.codes.TOO_MANY_REQUESTS, after=after)

@@ -57,6 +57,7 @@ class Event(msgspec.Struct):
     created: int
     type: str
     data: _Data
+    livemode: bool | None = None
 
 
 _event = msgspec.json.Decoder(Event)

@@ -71,11 +71,13 @@ async def extract(
     now: datetime,
     since: datetime | None = None,
     ids: Sequence[str] = (),
+    livemode: bool | None = None,
     progress: Progress | None = None,
     monotonic: Callable[[], float] = time.monotonic,
 ) -> ExtractReport:
     """Bring `sink` up to date; with `ids`, only these invoices, charges and credit notes and what they refer to.
 
+    With `livemode`, events of the other mode name nothing that is read.
     `since` bounds how far back the first run lists; on a later run it lists what lies between it and the earlier bound.
     Each cursor moves in the transaction of the last data, so an interrupted run is repeated whole and doubles nothing.
 
@@ -85,7 +87,7 @@ async def extract(
         RunStopped: staging is in use by another run.
     """
     started, sent_before = monotonic(), reader.requests
-    run = _Extraction(reader, sink, int(now.timestamp()), progress)
+    run = _Extraction(reader, sink, int(now.timestamp()), progress, livemode)
     before = _instant(sink.cursor(EVENTS))
     not_found: set[str] = set()
     if ids:
@@ -127,8 +129,9 @@ class _Ending:
 
 
 class _Extraction:
-    def __init__(self, reader: StripeReader, sink: Sink, now: int, progress: Progress | None) -> None:
+    def __init__(self, reader: StripeReader, sink: Sink, now: int, progress: Progress | None, livemode: bool | None) -> None:
         self._reader = reader
+        self._livemode = livemode
         self._sink = sink
         self._now = now
         self._ending = _Ending()
@@ -238,12 +241,16 @@ class _Extraction:
     async def _events(self, since: int) -> dict[str, Event]:
         documents = await read_events(self._reader, DOCUMENT_TYPES, since)
         parties = await read_events(self._reader, PARTY_TYPES, since)
-        return {event.id: event for event in (*documents, *parties)}
+        return {event.id: event for event in (*documents, *parties) if self._of_ours(event)}
 
     async def _read_sent(self, since: int) -> None:
         """When invoices were sent is told by events alone, and those reach back thirty days."""
         reach = self._now - int(KEPT.total_seconds())
-        self._ending.sent |= interpret(await read_events(self._reader, [SENT], max(since, reach))).sent
+        events = await read_events(self._reader, [SENT], max(since, reach))
+        self._ending.sent |= interpret(event for event in events if self._of_ours(event)).sent
+
+    def _of_ours(self, event: Event) -> bool:
+        return self._livemode is None or event.livemode in {None, self._livemode}
 
     async def _sweep(self, status: Status) -> None:
         self._ending.cursors[bookmark(status)] = await sweep(self._reader, self._sink, self.buffer, status, self._now)

@@ -45,6 +45,7 @@ class LiveEvent(msgspec.Struct, frozen=True):
     created: int
     type: str
     data: _Data
+    livemode: bool | None = None
 
     @property
     def record(self) -> str:
@@ -96,11 +97,20 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class LivePage:
-    """The events behind a place, oldest first. `complete` is False when events before these were not read."""
+    """The events behind a place, oldest first. `complete` is False when events before these were not read.
+
+    `livemode` is the mode that the connection reads, where it is known.
+    """
 
     events: tuple[LiveEvent, ...]
     has_more: bool
     complete: bool = True
+    livemode: bool | None = None
+
+    @property
+    def ours(self) -> tuple[LiveEvent, ...]:
+        """The events that do not say they are of the other mode: only these ask for anything."""
+        return tuple(one for one in self.events if self.livemode is None or one.livemode in {None, self.livemode})
 
 
 def asked_types(invoices: InvoiceSettings) -> tuple[str, ...]:

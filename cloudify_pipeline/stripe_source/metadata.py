@@ -3,14 +3,14 @@
 import asyncio
 import json
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import stripe
 
 from cloudify_pipeline.errors import NotAuthorised, Problem, RunStopped
-from cloudify_pipeline.stripe_source.client import StripeReader
+from cloudify_pipeline.stripe_source.client import RightMissing, StripeReader
 from cloudify_pipeline.stripe_source.errors import code_of
 from cloudify_pipeline.stripe_source.limits import Limits, is_loopback
 
@@ -161,20 +161,62 @@ async def check_rights(reader: StripeReader) -> Rights:
             continue
         for one in page.objects:
             livemode = bool(_fields(one.body).get("livemode")) if livemode is None else livemode
-    return Rights(await _account(reader, livemode), tuple(refused))
+    return Rights(await account_of(reader, livemode), tuple(refused))
 
 
-async def _account(reader: StripeReader, livemode: bool | None) -> Account:
+async def account_of(reader: StripeReader, livemode: bool | None = None) -> Account:
+    """Whose account this is, in one request. `livemode` is what objects of it have said.
+
+    A key that may not read the account is refused with the account's id in the refusal; where even that is absent, the
+    id is None.
+
+    Raises:
+        NotAuthorised: the key itself is not accepted.
+        Unreachable: Stripe gave no whole answer after every retry.
+    """
     live = reader.key_is_live if livemode is None else livemode
     try:
         found = await reader.retrieve("/v1/account")
-    except NotAuthorised as error:
-        _only_a_right(error)
-        found = None
+    except RightMissing as refused:
+        return Account(refused.account, None, None, live)
     fields = _fields(found.body) if found else {}
     profile = fields.get("business_profile")
     name = profile.get("name") if isinstance(profile, dict) else None
     return Account(_str(fields.get("id")), _str(name), _str(fields.get("country")), live)
+
+
+_KNOWN_AT: Mapping[str, str] = {"in": "/v1/invoices", "ch": "/v1/charges", "py": "/v1/charges", "cus": "/v1/customers"}
+
+
+async def knows_any(reader: StripeReader, ids: Sequence[str]) -> bool | None:
+    """Whether the key's account has any of these objects: ids are never given twice. None when none could be asked about.
+
+    Raises as :func:`account_of`.
+    """
+    asked = False
+    for stripe_id in ids:
+        path = _KNOWN_AT.get(stripe_id.partition("_")[0])
+        if path is None:
+            continue
+        try:
+            found = await reader.retrieve(f"{path}/{stripe_id}")
+        except RightMissing:
+            continue
+        if found is not None:
+            return True
+        asked = True
+    return False if asked else None
+
+
+async def mode_of(reader: StripeReader) -> bool | None:
+    """Whether the account's objects are live, for a key that does not say so itself; None where there is no object."""
+    for path in ("/v1/invoices", "/v1/customers"):
+        page = await reader.page(path, {"limit": 1})
+        for one in page.objects:
+            livemode = _fields(one.body).get("livemode")
+            if isinstance(livemode, bool):
+                return livemode
+    return None
 
 
 def _only_a_right(error: RunStopped) -> None:

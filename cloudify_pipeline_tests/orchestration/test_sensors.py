@@ -16,6 +16,7 @@ from cloudify_pipeline.control.alerts import open_alerts
 from cloudify_pipeline.orchestration.instance import instance
 from cloudify_pipeline.posting import protocol
 from cloudify_pipeline.posting.log import hints
+from cloudify_pipeline.posting.log.stripe_bindings import bind_stripe
 from cloudify_pipeline.sandbox.faults import Fault
 from cloudify_pipeline.sandbox.server import Sandbox
 from cloudify_pipeline.sandbox.stripe.invoices import Line
@@ -332,3 +333,43 @@ def test_sync_alerts_names_connections_that_cannot_be_watched(daemon: Daemon) ->
     connection_file("nordlys").write_text("stripe: [", encoding="utf-8")
     with pytest.raises(dg.Failure, match="nordlys cannot be watched: E-SETTINGS"):
         daemon.tick("sync_alerts")
+
+
+# -- whose key it is ------------------------------------------------------------------------------------------------------
+
+
+def swapped_to(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, how: str) -> None:
+    """The key is of live mode by its own words, or of another account by Stripe's; the events are the same."""
+    if how == "mode":
+        sandbox.stripe.restricted_key = "rk_live_51NordlysSandboxRestrictedKey0002"
+        monkeypatch.setenv("CLOUDIFY_DEMO_STRIPE_KEY", sandbox.stripe.restricted_key)
+    else:
+        sandbox.stripe.account = "acct_1AnotherShop000000"
+
+
+@pytest.mark.parametrize(("how", "code"), [("mode", "E-CONN-MODE"), ("account", "E-CONN-ACCOUNT")])
+def test_a_sensor_with_a_swapped_key_asks_for_no_run_of_foreign_ids_and_tells_why(
+    daemon: Daemon, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, how: str, code: str
+) -> None:
+    with opened() as connection:
+        bind_stripe(connection.log.engine, "nordlys", sandbox.stripe.account, livemode=False, now=now())
+    daemon.tick("paid_invoices")
+    daemon.wait()
+    newly_paid(sandbox)
+    swapped_to(sandbox, monkeypatch, how)
+    with pytest.raises(dg.Failure, match=code):
+        daemon.tick("paid_invoices")
+    with opened() as connection:
+        assert [alert.facts["code"] for alert in open_alerts(connection)] == [code]
+
+
+def test_an_event_of_the_other_mode_asks_for_no_run(daemon: Daemon, sandbox: Sandbox) -> None:
+    with opened() as connection:
+        bind_stripe(connection.log.engine, "nordlys", sandbox.stripe.account, livemode=False, now=now())
+    daemon.tick("paid_invoices")
+    daemon.wait()
+    invoice = newly_paid(sandbox)
+    for event in sandbox.stripe.rows("event"):
+        if event["data"]["object"].get("id") == invoice:
+            sandbox.stripe.save({**event, "livemode": True})
+    assert invoice not in json.dumps([request.run_config for request in daemon.tick("paid_invoices")])

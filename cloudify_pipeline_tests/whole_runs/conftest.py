@@ -4,7 +4,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from copy import deepcopy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -19,6 +19,7 @@ from cloudify_pipeline.control import sync
 from cloudify_pipeline.control.opened import OpenConnection
 from cloudify_pipeline.posting import protocol
 from cloudify_pipeline.posting.endings import Ending
+from cloudify_pipeline.posting.log.lease import Sleep
 from cloudify_pipeline.sandbox.server import Sandbox
 from cloudify_pipeline.sandbox.stripe.invoices import Line
 from cloudify_pipeline.stripe_source.extract import ExtractReport
@@ -68,6 +69,10 @@ class Company:
     settings: dict[str, Any] = field(default_factory=lambda: deepcopy(CONNECTION))
     rate: str = ""
     price: str = ""
+    stripe_url: str | None = None
+    """Where the key's account answers, when it is not the sandbox's."""
+    name: str = "nordlys"
+    """The connection's, and so its file's."""
 
     def configure(self, **sections: Mapping[str, Any] | str | None) -> None:
         for name, section in sections.items():
@@ -77,11 +82,11 @@ class Company:
                 self.settings[name] = section
 
     def connection(self) -> OpenConnection:
-        self.settings["stripe"]["api_base"] = self.sandbox.stripe_url
+        self.settings["stripe"]["api_base"] = self.stripe_url or self.sandbox.stripe_url
         self.settings["economic"]["api_base"] = self.sandbox.economic_url
         self.settings["economic"]["openapi_base"] = self.sandbox.economic_url
-        (self.folder / "nordlys.yaml").write_text(yaml.safe_dump(self.settings), encoding="utf-8")
-        return open_connection("nordlys", clock=lambda: self.now)
+        (self.folder / f"{self.name}.yaml").write_text(yaml.safe_dump(self.settings), encoding="utf-8")
+        return open_connection(self.name, clock=lambda: self.now)
 
     def sync(self, **scope: Any) -> Run:
         return asyncio.run(self._sync(**scope))
@@ -94,8 +99,9 @@ class Company:
         run_id: str = "run",
         again: bool = False,
         named: tuple[str, ...] = (),
+        sleep: Sleep = asyncio.sleep,
     ) -> Run:
-        opened = self.connection()
+        opened = replace(self.connection(), sleep=sleep)
         # While one connection to it is open in this process, DuckDB opens the file at once instead of in a dozen milliseconds.
         with duckdb.connect(str(opened.staging.path)):
             return await self._steps(opened, ids, since, run_id=run_id, again=again, named=named)

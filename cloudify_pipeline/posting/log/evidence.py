@@ -19,6 +19,11 @@ def binding(row: Mapping[str, Any]) -> Told:
     return "binding", "binding", _without(row, "connection")
 
 
+def stripe_binding(row: Mapping[str, Any]) -> Told:
+    """The Stripe account and mode that a connection reads."""
+    return "stripe_binding", "stripe_binding", _without(row, "connection")
+
+
 def identity(row: Mapping[str, Any]) -> Told:
     """Which ledger record a Stripe id became."""
     return "identity", f"{row['kind']}:{row['stripe_id']}", _without(row, "connection")

@@ -297,6 +297,13 @@ class PostingLog:
         with self.engine.connect() as db:
             return {row.stripe_id: row.revision for row in db.execute(query)}
 
+    def waiting(self, connection: str, kind: RecordKind, code: str) -> list[str]:
+        """The Stripe ids of records that stay planned for the reason `code`."""
+        c = t.records.c
+        query = select(c.stripe_id).where(c.connection == connection, c.kind == kind, c.state == "planned", c.code == code)
+        with self.engine.connect() as db:
+            return [str(one) for one in db.execute(query).scalars()]
+
     def problem(self, connection: str, stripe_id: str) -> Problem | None:
         """Why a document is held or failed at present."""
         c = t.records.c

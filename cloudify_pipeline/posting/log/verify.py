@@ -66,13 +66,16 @@ class Verified:
 
 _TELLS = {
     "binding": "bindings",
+    "stripe_binding": "stripe_bindings",
     "identity": "identities",
     "record": "records",
     "person": "accepted",
     "vat_number": "vat_numbers",
     "vat_sale": "vat_sales",
 }
-_TABLES = ("bindings", "identities", "operations", "attempts", "records", "accepted", "vat_numbers", "vat_sales")
+_TABLES = (
+    "bindings", "stripe_bindings", "identities", "operations", "attempts", "records", "accepted", "vat_numbers", "vat_sales",
+)  # fmt: skip
 
 
 @dataclass(slots=True)
@@ -240,6 +243,11 @@ def _bound(row: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
     return "binding", evidence.binding(row)[2]
 
 
+def _bound_in_stripe(row: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+    _, subject, facts = evidence.stripe_binding(row)
+    return subject, facts
+
+
 def _operation(row: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
     facts = evidence.intent(row)[2]
     return facts.pop("id"), facts
@@ -266,6 +274,7 @@ def _sale(row: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
 
 _KEYS: Mapping[str, Callable[[dict[str, Any]], tuple[Any, dict[str, Any]]]] = {
     "bindings": _bound,
+    "stripe_bindings": _bound_in_stripe,
     "identities": _named,
     "operations": _operation,
     "attempts": _attempt,

@@ -106,7 +106,7 @@ class _Server:
             async def work() -> Json:
                 writes = request.method != "GET"
                 if writes and not (request.method == "POST" and resource.writable and handler == self.one):
-                    raise errors.forbidden(self._key(request), f"rak_{resource.right}_write", objects.ACCOUNT)
+                    raise errors.forbidden(self._key(request), f"rak_{resource.right}_write", self._named())
                 self._demand(request, f"rak_{resource.right}_{'write' if writes else 'read'}")
                 return await (self._write(resource, request) if writes else handler(resource, request))
 
@@ -119,7 +119,7 @@ class _Server:
 
         async def work() -> Json:
             self._demand(request, "rak_accounts_kyc_basic_read")
-            return objects.account()
+            return objects.account(self._store.account)
 
         return await self._answer(request, work, "account")
 
@@ -132,7 +132,7 @@ class _Server:
             known = {resource.path: resource.right for resource in _RESOURCES}
             if head in known or head in _CLOSED:
                 verb = "read" if request.method == "GET" else "write"
-                raise errors.forbidden(key, f"rak_{known.get(head, head.removesuffix('s'))}_{verb}", objects.ACCOUNT)
+                raise errors.forbidden(key, f"rak_{known.get(head, head.removesuffix('s'))}_{verb}", self._named())
             raise StripeFault(404, f"Unrecognized request URL ({request.method}: {request.url.path}).")
 
         return await self._answer(request, work, "elsewhere")
@@ -212,7 +212,10 @@ class _Server:
     def _demand(self, request: Request, right: str) -> None:
         key = self._key(request)
         if key == self._store.restricted_key and right not in self._store.rights:
-            raise errors.forbidden(key, right, objects.ACCOUNT)
+            raise errors.forbidden(key, right, self._named())
+
+    def _named(self) -> str | None:
+        return self._store.account if self._store.names_account else None
 
     def _demand_expansions(self, request: Request, given: Mapping[str, Any]) -> None:
         """What is expanded is read, and the key needs its right for that too."""

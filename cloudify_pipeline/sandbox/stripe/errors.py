@@ -53,11 +53,12 @@ def unauthenticated(key: str | None) -> StripeFault:
     return StripeFault(401, f"Invalid API Key provided: {masked(key)}")
 
 
-def forbidden(key: str, permission: str, account: str) -> StripeFault:
-    """403; the message names the permission that is missing."""
+def forbidden(key: str, permission: str, account: str | None) -> StripeFault:
+    """403; the message names the permission that is missing, and the account."""
+    where = "" if account is None else f" on account '{account}'"
     return StripeFault(
         403,
-        f"The provided key '{masked(key)}' does not have the required permissions for this endpoint on account '{account}'. "
+        f"The provided key '{masked(key)}' does not have the required permissions for this endpoint{where}. "
         f"Having the '{permission}' permission would allow this request to continue.",
     )
 

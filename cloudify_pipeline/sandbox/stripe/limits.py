@@ -8,14 +8,14 @@ import orjson
 from starlette.types import ASGIApp, Send
 
 from cloudify_pipeline.sandbox.faults import Answers, Fault, FaultMiddleware, Faults
-from cloudify_pipeline.sandbox.stripe import errors, objects
+from cloudify_pipeline.sandbox.stripe import errors
 from cloudify_pipeline.sandbox.stripe.errors import StripeFault
 from cloudify_pipeline.sandbox.stripe.store import StripeStore
 
 
 def _answers(store: StripeStore) -> Answers:
     revoked = StripeFault(401, f"Expired API Key provided: {errors.masked(store.secret_key)}", code="api_key_expired")
-    rights = errors.forbidden(store.restricted_key, "rak_invoice_write", objects.ACCOUNT)
+    rights = errors.forbidden(store.restricted_key, "rak_invoice_write", store.account)
     return {"revoked": (revoked.status, revoked.body), "read_only_licence": (rights.status, rights.body)}
 
 

@@ -219,10 +219,10 @@ def event(id_: str, created: int, type_: str, data: Json, request: Json) -> Json
     }
 
 
-def account() -> Json:
-    """The account of the demo company."""
+def account(id_: str = ACCOUNT) -> Json:
+    """The account of the demo company, or one like it."""
     return {
-        "id": ACCOUNT,
+        "id": id_,
         "object": "account",
         "business_profile": {
             "mcc": "5734",

@@ -27,8 +27,8 @@ _PENDING_DAYS = 7
 class Settling(Correcting):
     """The part of the account that settles payments. `settles_in` is its currency, `rates` what it converts at."""
 
-    def __init__(self, path: Path | None = None) -> None:
-        super().__init__(path)
+    def __init__(self, path: Path | None = None, *, ids: str = "") -> None:
+        super().__init__(path, ids=ids)
         self.settles_in = "dkk"
         self.rates = dict(RATES)
 

@@ -41,7 +41,8 @@ ALL_RIGHTS = frozenset(
 class StripeStore(Settling):
     """The state of the account; every step emits its events. Ids in, ids out; instants are aware datetimes.
 
-    `secret_key` may do all that the server knows, `restricted_key` what `rights` holds.
+    `secret_key` may do all that the server knows, `restricted_key` what `rights` holds. An account that is not the demo's
+    has ids of its own; a `live` one says of every object that it makes that it is live, as Stripe does behind a live key.
     """
 
     def __init__(
@@ -50,11 +51,23 @@ class StripeStore(Settling):
         *,
         secret_key: str = SECRET_KEY,
         restricted_key: str = RESTRICTED_KEY,
+        account: str = objects.ACCOUNT,
+        live: bool = False,
     ) -> None:
-        super().__init__(path)
+        super().__init__(path, ids="" if account == objects.ACCOUNT and not live else f"{account}{live}")
+        self.account = account
+        self.live = live
+        self.names_account = True
+        """Whether a refusal names the account, as Stripe's refusals do."""
         self.secret_key = secret_key
         self.restricted_key = restricted_key
         self.rights: set[str] = set(ALL_RIGHTS)
+
+    def save(self, obj: Json) -> None:
+        """As the table saves it; new objects of a live account are live."""
+        if self.live and self.place(obj["object"], obj["id"]) is None:
+            obj = _live(obj)
+        super().save(obj)
 
     def create_invoice(
         self,
@@ -165,8 +178,8 @@ class StripeStore(Settling):
             invoice["status"] = "open"
             invoice["status_transitions"]["finalized_at"] = second(at)
             invoice["effective_at"] = invoice["effective_at"] or second(at)
-            invoice["hosted_invoice_url"] = f"https://invoice.stripe.com/i/{objects.ACCOUNT}/test_{id_[3:]}"
-            invoice["invoice_pdf"] = f"https://pay.stripe.com/invoice/{objects.ACCOUNT}/test_{id_[3:]}/pdf"
+            invoice["hosted_invoice_url"] = f"https://invoice.stripe.com/i/{self.account}/test_{id_[3:]}"
+            invoice["invoice_pdf"] = f"https://pay.stripe.com/invoice/{self.account}/test_{id_[3:]}/pdf"
             self.save(invoice)
             self.emit("invoice.finalized", invoice, at)
             if invoice["amount_due"] == 0:
@@ -308,3 +321,10 @@ def _use_balance(invoice: Json, customer: Json) -> None:
         customer["balance"] += used
         invoice["amount_due"] = invoice["amount_remaining"] = invoice["total"] - used
     invoice["ending_balance"] = customer["balance"]
+
+
+def _live(obj: Any) -> Any:
+    """`obj` and all that is in it, live."""
+    if isinstance(obj, dict):
+        return {key: True if key == "livemode" else _live(value) for key, value in obj.items()}
+    return [_live(one) for one in obj] if isinstance(obj, list) else obj

@@ -59,9 +59,10 @@ class Call:
 
 
 class ObjectTable:
-    """Objects by kind and id; `path` None keeps everything in memory."""
+    """Objects by kind and id; `path` None keeps everything in memory. `ids` makes ids that no other account has."""
 
-    def __init__(self, path: Path | None = None) -> None:
+    def __init__(self, path: Path | None = None, *, ids: str = "") -> None:
+        self._ids = ids
         self._lock = threading.RLock()
         self._depth = 0
         self._db = sqlite3.connect(path or ":memory:", check_same_thread=False, isolation_level=None)
@@ -96,7 +97,7 @@ class ObjectTable:
     def new_id(self, prefix: str, length: int = 24) -> str:
         """The next id of this kind: looks random, is the same in every run."""
         n = self.count(f"id:{prefix}")
-        value = int.from_bytes(hashlib.sha256(f"{prefix}{n}".encode()).digest(), "big")
+        value = int.from_bytes(hashlib.sha256(f"{prefix}{n}{self._ids}".encode()).digest(), "big")
         letters = ""
         while len(letters) < length:
             value, digit = divmod(value, 62)
