@@ -34,7 +34,7 @@ from cloudify_pipeline.posting.endings import Ending, RecordKind, undone
 from cloudify_pipeline.posting.log.commits import GroupCommit
 from cloudify_pipeline.posting.log.lease import TERM, held
 from cloudify_pipeline.posting.log.vat_numbers import keep_vat_answers
-from cloudify_pipeline.posting.parties import post_customers, post_products
+from cloudify_pipeline.posting.parties import let_go, post_customers, post_products
 from cloudify_pipeline.posting.protocol import Executor
 from cloudify_pipeline.posting.standing import relink
 from cloudify_pipeline.staging.writing import PlanRow
@@ -98,6 +98,7 @@ async def post_planned_customers(opened: OpenConnection, run_id: str, *, ids: Se
     if not opened.may_write:
         return Stepped(_only_planned(opened, "customer", plans, run_id))
     async with _executor(opened, run_id) as executor:
+        await let_go(executor, "customer", plans)
         endings = await post_customers(executor, now_due)
         await _record(executor, endings)
         await _store_numbers(opened)

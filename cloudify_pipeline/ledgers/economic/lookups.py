@@ -22,7 +22,7 @@ from cloudify_pipeline.mapping.fields import FieldCatalogue
 
 REFERENCE = "references.other"
 
-_COLLECTIONS: tuple[tuple[str, StoredKind], ...] = (
+COLLECTIONS: tuple[tuple[str, StoredKind], ...] = (
     # In the order in which a document moves on, so that one that moves while it is looked for is met at least once.
     ("/orders/drafts", "draft_order"),
     ("/orders/sent", "draft_order"),
@@ -55,7 +55,7 @@ async def records(client: EconomicClient, kind: Kind, lookups: Sequence[Lookup])
     groups = list(_filters(catalogue, own_number, askable))
     # A field that cannot be searched needs the whole list, and then the list answers everything.
     whole = any(not catalogue[lookup.field].filterable for lookup in askable)
-    items = await _fetch(client, kind.collection, own_number, [None] if whole else groups)
+    items = await fetch(client, kind.collection, own_number, [None] if whole else groups)
     found: dict[tuple[str, str], list[LedgerRecord]] = {}
     fields = {lookup.field for lookup in askable}
     for item in items:
@@ -66,6 +66,12 @@ async def records(client: EconomicClient, kind: Kind, lookups: Sequence[Lookup])
     return {lookup: tuple(found.get((lookup.field, _comparable(catalogue, lookup) or ""), ())) for lookup in lookups}
 
 
+def record_calls(kind: Kind, lookups: Sequence[Lookup], stored: int) -> int:
+    """How many reads :func:`records` makes where about `stored` records stand."""
+    askable = [lookup for lookup in dict.fromkeys(lookups) if _comparable(kind.catalogue, lookup) is not None]
+    return fetch_calls(list(_filters(kind.catalogue, kind.own_number, askable)), stored)
+
+
 async def documents(client: EconomicClient, keys: Sequence[str]) -> Mapping[str, tuple[LedgerDocument, ...]]:
     """Every document whose reference is one of `keys`, or begins with one and goes on with an account or revision."""
     wanted = [key for key in dict.fromkeys(keys) if key.strip()]
@@ -73,9 +79,9 @@ async def documents(client: EconomicClient, keys: Sequence[str]) -> Mapping[str,
     if not wanted:
         return {}
     groups = list(filters.joined(filters.contains(REFERENCE, key) for key in wanted))
-    for collection, kind in _COLLECTIONS:
+    for collection, kind in COLLECTIONS:
         archived = collection == "/orders/archived"
-        for item in await _fetch(client, collection, NUMBER_OF[kind], list(groups)):
+        for item in await fetch(client, collection, NUMBER_OF[kind], list(groups)):
             document = document_record(kind, item)
             for key in carried(document.key, found):
                 if not (archived and document.number in {other.number for other in found[key]}):
@@ -87,8 +93,8 @@ async def keyed_documents(client: EconomicClient, prefix: str) -> list[LedgerDoc
     """Every document whose reference begins with `prefix`, in its present place; of an archived order what it became."""
     where = filters.contains(REFERENCE, prefix)
     found: dict[tuple[str, Any], LedgerDocument] = {}
-    for collection, kind in _COLLECTIONS:
-        for item in await _fetch(client, collection, NUMBER_OF[kind], [where]):
+    for collection, kind in COLLECTIONS:
+        for item in await fetch(client, collection, NUMBER_OF[kind], [where]):
             document = document_record(kind, item)
             if document.key.startswith(prefix):
                 found.setdefault((kind, document.number), document)
@@ -100,9 +106,9 @@ async def keyed_documents(client: EconomicClient, prefix: str) -> list[LedgerDoc
 
 async def documents_dated(client: EconomicClient, first: date, last: date, kinds: Sequence[StoredKind]) -> list[LedgerDocument]:
     """Every document of these `kinds` and days, both included. Archived orders became something else, and are left out."""
-    places = [(place, kind) for place, kind in _COLLECTIONS if kind in kinds and place != "/orders/archived"]
+    places = [(place, kind) for place, kind in COLLECTIONS if kind in kinds and place != "/orders/archived"]
     where = filters.between("date", first, last)
-    listed = await asyncio.gather(*(_fetch(client, place, NUMBER_OF[kind], [where]) for place, kind in places))
+    listed = await asyncio.gather(*(fetch(client, place, NUMBER_OF[kind], [where]) for place, kind in places))
     return [document_record(kind, item) for (_, kind), items in zip(places, listed, strict=True) for item in items]
 
 
@@ -138,19 +144,34 @@ async def _stands(client: EconomicClient, document: LedgerDocument) -> bool:
     return await client.read(filters.path("orders", "sent", document.number), tolerate={404}) is not None
 
 
-async def _fetch(client: EconomicClient, collection: str, own_number: str, groups: Sequence[str | None]) -> list[Any]:
-    """The items of `collection` that answer all `groups` of filters, once each, by key. None in `groups`: the whole list."""
-    first, total = await client.items(collection, where=groups[0], sort=own_number)
+async def fetch(
+    client: EconomicClient,
+    collection: str,
+    own_number: str,
+    groups: Sequence[str | None],
+    keep: Callable[[Any], bool] | None = None,
+) -> list[Any]:
+    """The items of `collection` that answer all `groups` of filters, once each, by key. None in `groups`: the whole list.
+
+    What `keep` does not want of a whole list is not held in memory.
+    """
+
+    async def listed(where: str | None) -> tuple[list[Any], int]:
+        return await client.items(collection, where=where, sort=own_number, keep=keep)
+
+    first, total = await listed(groups[0])
     rest = groups[1:]
     if rest and math.ceil(total / PAGE) < len(rest):
-        answers = [(await client.items(collection, sort=own_number))[0]]
+        answers = [(await listed(None))[0]]
     else:
-        answers = [
-            first,
-            *(items for items, _ in await asyncio.gather(*(client.items(collection, where=g, sort=own_number) for g in rest))),
-        ]
+        answers = [first, *(items for items, _ in await asyncio.gather(*map(listed, rest)))]
     unique = {item[own_number]: item for items in answers for item in items}
     return [unique[number] for number in sorted(unique)]
+
+
+def fetch_calls(groups: Sequence[str], stored: int) -> int:
+    """How many reads :func:`fetch` makes of a list of about `stored` items, where no answer is longer than a page."""
+    return min(len(groups), 1 + max(1, math.ceil(stored / PAGE)))
 
 
 def _filters(catalogue: FieldCatalogue, own_number: str, lookups: Sequence[Lookup]) -> Iterable[str]:
