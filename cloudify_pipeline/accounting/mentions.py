@@ -31,12 +31,17 @@ def names(text: str, name: str) -> bool:
     at = there.find(sought)
     while at >= 0:
         end = at + len(sought)
-        begins = at == 0 or not (sought[0].isalnum() and there[at - 1].isalnum())
-        ends = end == len(there) or not (sought[-1].isalnum() and there[end].isalnum())
+        begins = at == 0 or not (_of_word(sought[0]) and _of_word(there[at - 1]))
+        ends = end == len(there) or not (_of_word(sought[-1]) and _of_word(there[end]))
         if begins and ends:
             return True
         at = there.find(sought, at + 1)
     return False
+
+
+def _of_word(sign: str) -> bool:
+    """A letter, a digit, or what is set above or below one."""
+    return sign.isalnum() or unicodedata.combining(sign) != 0
 
 
 def marks(names_sought: Sequence[str]) -> frozenset[str]:

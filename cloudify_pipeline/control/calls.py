@@ -5,6 +5,7 @@ than a page, changes the count. What a log that is new reads once to find its do
 """
 
 import math
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
@@ -113,13 +114,14 @@ def _looks(opened: OpenConnection, ledger: Ledger, planned: Planned) -> int:
 def _mentions(opened: OpenConnection, ledger: Ledger, planned: Planned) -> int:
     """The lists in which documents are looked for that name what is about to be posted."""
     standing = opened.log.identities(opened.name, "document")
+    stored = Counter(one.ledger_kind for one in standing.values() if one.ledger_kind is not None)
     plans = list(planned.documents.values())
     calls = 0
     for start in range(0, len(plans), PORTION):
         part = plans[start : start + PORTION]
         new = [plan for plan in part if isinstance(plan, PlannedDocument) and plan.stripe_id not in standing]
         if new:
-            calls += ledger.mention_calls(texts_of(new), len(standing))
+            calls += ledger.mention_calls(texts_of(new), stored)
     return calls
 
 

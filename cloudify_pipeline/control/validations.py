@@ -39,7 +39,7 @@ class Checking:
     chart: Chart
     planned: Planned
     earlier: tuple[LedgerDocument, ...] = ()
-    """What the ledger has of the customers that are due, as :func:`~cloudify_pipeline.control.earlier.earlier_documents` has it."""
+    """What the ledger has of the customers that are due, from before this program posted anything."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,8 +183,12 @@ def what_stands_already_is_not_booked_again(checking: Checking) -> Iterator[Chec
     earlier = checking.earlier
     if earlier:
         customers = len({str(one.customer) for one in earlier})
-        words = f"go_live_from is not set, and the ledger has {len(earlier)} documents of {customers} of the customers that are due, "
-        words += f"since {earlier[0].date} (the last of {earlier[-1].date}); all that Stripe has had since its first invoice is due"
+        words = (
+            f"go_live_from is not set, and the ledger has {len(earlier)} documents of {customers} of the customers that are due, "
+        )
+        words += (
+            f"since {earlier[0].date} (the last of {earlier[-1].date}); all that Stripe has had since its first invoice is due"
+        )
         yield Checked("go_live_from", "warning", "E-EARLIER", words, entry("E-EARLIER").remedy)
 
 

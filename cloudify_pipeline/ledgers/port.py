@@ -201,8 +201,8 @@ class Ledger(Protocol):
         A few too many may come: servers compare loosely, and callers look again. Orders that became invoices are left out.
         """
 
-    def mention_calls(self, texts: Sequence[str], stored: int) -> int:
-        """How many reads :meth:`mentioning` makes for `texts` where about `stored` documents stand; no call."""
+    def mention_calls(self, texts: Sequence[str], stored: Mapping[StoredKind, int]) -> int:
+        """How many reads :meth:`mentioning` makes for `texts` where about `stored` documents of each kind stand; no call."""
 
     async def documents_of(self, customers: Sequence[Number]) -> Sequence[LedgerDocument]:
         """Every document of these customers, whoever made it. Orders that became invoices are left out."""

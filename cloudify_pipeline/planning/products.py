@@ -202,7 +202,9 @@ class _Product:
         """Whether `holder` lacks something of what a create would send: then it is not what an earlier run made."""
         values = map_record(self.mappings, with_price(self.product, self.prices)).values
         name = str(values.get("name") or self.product.get("name") or self.id)
-        return bool(differing({**{path: one for path, one in values.items() if path not in _NUMBER_TARGETS}, "name": name}, holder))
+        return bool(
+            differing({**{path: one for path, one in values.items() if path not in _NUMBER_TARGETS}, "name": name}, holder)
+        )
 
     def _planned(
         self, action: PartyAction, record: LedgerRecord, fields: Mapping[str, FieldValue], lineage: tuple[Lineage, ...]

@@ -52,9 +52,7 @@ async def _post(executor: Executor, kind: RecordKind, plans: Sequence[Party | Ho
     linked = executor.log.identities(executor.connection, kind, [plan.stripe_id for plan in plans])
     linked = {stripe_id: identity for stripe_id, identity in linked.items() if identity.how != GONE}
     # A plan from before the link was made must not make a second one.
-    new = [
-        plan for plan in plans if not isinstance(plan, Hold) and plan.action == "create" and plan.stripe_id not in linked
-    ]
+    new = [plan for plan in plans if not isinstance(plan, Hold) and plan.action == "create" and plan.stripe_id not in linked]
     made = await _standing(executor, kind, new)
     return list(
         await asyncio.gather(
@@ -93,9 +91,7 @@ async def _ending(
     )
 
 
-async def _use(
-    executor: Executor, kind: RecordKind, plan: Party, number: Number, record: LedgerRecord | None = None
-) -> Done:
+async def _use(executor: Executor, kind: RecordKind, plan: Party, number: Number, record: LedgerRecord | None = None) -> Done:
     """Link what was found. Where an earlier create was never answered, what is found now is what it made."""
     done = Done(number, made=False, record=record)
     concluding = executor.concluding("create_customer" if kind == "customer" else "create_product", _key(plan), number)
@@ -198,7 +194,9 @@ def sought(plan: Party) -> Lookup:
     return Lookup("email", str(plan.fields["email"])) if plan.fields.get("email") else Lookup("name", plan.name)
 
 
-def _linked(executor: Executor, kind: RecordKind, plan: Party, now: datetime, how: str = "matched") -> Callable[[Done], LogChange]:
+def _linked(
+    executor: Executor, kind: RecordKind, plan: Party, now: datetime, how: str = "matched"
+) -> Callable[[Done], LogChange]:
     def change(done: Done) -> LogChange:
         # Until this is in the log, a look for another customer's lost create with the same words may not take it for that.
         executor.claimed[kind].add(done.number)

@@ -104,9 +104,7 @@ def twin_problem(plan: PlannedDocument, twins: Sequence[LedgerDocument]) -> Prob
     )
 
 
-async def _alike(
-    ledger: Ledger, documents: Sequence[tuple[SalesDocument, Number]]
-) -> Mapping[str, tuple[LedgerDocument, ...]]:
+async def _alike(ledger: Ledger, documents: Sequence[tuple[SalesDocument, Number]]) -> Mapping[str, tuple[LedgerDocument, ...]]:
     """Those of the same customer, currency and gross, near in time."""
     if not documents:
         return {}

@@ -152,7 +152,7 @@ class FakeLedger:
     async def mentioning(self, texts: Sequence[str]) -> Sequence[LedgerDocument]:
         return [one for one in self.stored.values() if any(text.lower() in said.lower() for text in texts for said in one.texts)]
 
-    def mention_calls(self, texts: Sequence[str], stored: int) -> int:
+    def mention_calls(self, texts: Sequence[str], stored: Mapping[StoredKind, int]) -> int:
         return 1
 
     async def documents_of(self, customers: Sequence[Number]) -> Sequence[LedgerDocument]:

@@ -1,4 +1,4 @@
-"""Documents of a predecessor or a person that name what Stripe sold: nothing is booked beside them, whatever their day and debtor."""
+"""Documents of others that name what Stripe sold: nothing is booked beside them, whatever their day and debtor."""
 
 from datetime import timedelta
 from decimal import Decimal
@@ -35,7 +35,9 @@ def test_a_sale_keyed_by_hand_on_a_collective_debtor_with_stripes_number_is_not_
     company: Company, place: str, kind: str
 ) -> None:
     invoice = sold(company)
-    by_hand(company, day="2026-03-02", net="80", kind=kind, **{place: f"Stripe faktura {number_of(company, invoice).lower()}, tak"})
+    by_hand(
+        company, day="2026-03-02", net="80", kind=kind, **{place: f"Stripe faktura {number_of(company, invoice).lower()}, tak"}
+    )
     run = company.sync()
     assert is_held(run, invoice)
     assert company.sync().writes == []
@@ -92,9 +94,7 @@ def test_our_word_before_a_number_is_no_key(company: Company) -> None:
 
 
 @pytest.mark.parametrize("number", ["1001", "20261001", "A-17"])
-@pytest.mark.parametrize(
-    ("net", "currency", "twin"), [("100", "DKK", True), ("100.01", "DKK", False), ("100", "EUR", False)]
-)
+@pytest.mark.parametrize(("net", "currency", "twin"), [("100", "DKK", True), ("100.01", "DKK", False), ("100", "EUR", False)])
 def test_a_number_of_digits_or_few_signs_counts_with_currency_and_gross_only(
     company: Company, number: str, net: str, currency: str, twin: bool
 ) -> None:
@@ -180,7 +180,10 @@ def test_a_credit_note_that_somebody_entered_by_hand_is_not_booked_again(company
     company.now += timedelta(hours=1)
     note = company.sandbox.stripe.create_credit_note(invoice, at=company.now)
     by_hand(
-        company, day="2026-03-02", net="-100", heading=f"Kreditnota {note if names == 'the note' else number_of(company, invoice)}"
+        company,
+        day="2026-03-02",
+        net="-100",
+        heading=f"Kreditnota {note if names == 'the note' else number_of(company, invoice)}",
     )
     company.now += timedelta(minutes=1)
     assert is_held(company.sync(), note)

@@ -201,7 +201,9 @@ def test_the_debtor_of_a_lost_answer_is_found_although_the_ledger_turned_its_lin
 
 
 def test_a_product_of_before_the_log_was_lost_is_linked_under_the_number_that_a_mapping_gave_it(company: Company) -> None:
-    company.configure(products={"match": [{"stripe": "metadata.barcode", "ledger": "barCode"}], "fields": {"productNumber": "metadata.sku"}})
+    company.configure(
+        products={"match": [{"stripe": "metadata.barcode", "ledger": "barCode"}], "fields": {"productNumber": "metadata.sku"}}
+    )
     buyer = company.customer(email=None)
     buy(company, buyer)
     company.sync()
@@ -214,7 +216,10 @@ def test_a_product_of_before_the_log_was_lost_is_linked_under_the_number_that_a_
 
 def test_a_debtor_numbered_by_stripe_is_linked_after_the_log_is_lost_and_another_of_that_number_is_not(company: Company) -> None:
     company.configure(
-        customers={"match": [{"stripe": "email", "ledger": "email"}], "number": {"source": "stripe", "stripe_field": "metadata.no", "store_in": None}}
+        customers={
+            "match": [{"stripe": "email", "ledger": "email"}],
+            "number": {"source": "stripe", "stripe_field": "metadata.no", "store_in": None},
+        }
     )
     buyer = company.customer(email=None, metadata={"no": "4711"})
     buy(company, buyer)
@@ -283,7 +288,9 @@ def test_a_debtor_that_somebody_deleted_is_held_by_that_name_where_the_settings_
     assert debtors_invoiced(company)[-1] == named(company)[0]
 
 
-def test_a_document_waits_while_its_debtor_is_not_made_again_and_never_goes_to_the_number_of_somebody_else(company: Company) -> None:
+def test_a_document_waits_while_its_debtor_is_not_made_again_and_never_goes_to_the_number_of_somebody_else(
+    company: Company,
+) -> None:
     buyer = company.customer(email=None)
     buy(company, buyer)
     company.sync()

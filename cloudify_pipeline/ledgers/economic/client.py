@@ -133,7 +133,8 @@ class EconomicClient:
     ) -> tuple[list[Any], int]:
         """Every item of a collection, and how many there are without the filter `where`.
 
-        Of a long list only what `keep` says is held in memory. Pages are numbers, not snapshots: when the count moves while they are read, they are read again.
+        Of a long list only what `keep` says is held in memory. Pages are numbers, not snapshots: when the count moves while
+        they are read, they are read again.
         """
         found: list[Any] = []
         total = 0
@@ -198,9 +199,7 @@ class EconomicClient:
         from_cache = answer.headers.get("X-ResultFromCache", "").lower() == "true"
         return Reply(answer.status_code, data, request_id, from_cache)
 
-    async def _page(
-        self, path: str, number: int, where: str | None, sort: str | None, keep: Callable[[Any], bool] | None
-    ) -> Any:
+    async def _page(self, path: str, number: int, where: str | None, sort: str | None, keep: Callable[[Any], bool] | None) -> Any:
         query: dict[str, str | int] = {"skippages": number, "pagesize": PAGE}
         query |= {"sort": sort} if sort else {}
         query |= {"filter": where} if where else {}

@@ -181,7 +181,7 @@ class EconomicLedger:
         """Every document in whose reference, heading or text lines one of `texts` stands; lists do not show its lines."""
         return [replace(found, url=self._web) for found in await mentions.mentioning(self._client, texts)]
 
-    def mention_calls(self, texts: Sequence[str], stored: int) -> int:
+    def mention_calls(self, texts: Sequence[str], stored: Mapping[StoredKind, int]) -> int:
         """How many reads :meth:`mentioning` makes."""
         return mentions.mention_calls(texts, stored)
 

@@ -6,7 +6,7 @@ shown of a single document only, so nothing is found by those.
 
 import asyncio
 import unicodedata
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from cloudify_pipeline.accounting.chart import Number
@@ -15,7 +15,7 @@ from cloudify_pipeline.ledgers.economic import filters, wire
 from cloudify_pipeline.ledgers.economic.client import EconomicClient
 from cloudify_pipeline.ledgers.economic.lookups import COLLECTIONS, fetch, fetch_calls
 from cloudify_pipeline.ledgers.economic.records import NUMBER_OF, TEXTS, at, document_record
-from cloudify_pipeline.ledgers.port import LedgerDocument
+from cloudify_pipeline.ledgers.port import LedgerDocument, StoredKind
 
 _PLACES = tuple((place, kind) for place, kind in COLLECTIONS if place != "/orders/archived")
 """Archived orders became something else, which stands in its own list."""
@@ -44,9 +44,10 @@ async def documents_of(client: EconomicClient, customers: Sequence[Number]) -> l
     return await _listed(client, groups, lambda item: at(item, "customer.customerNumber") in wanted)
 
 
-def mention_calls(texts: Sequence[str], stored: int) -> int:
-    """How many reads :func:`mentioning` makes where about `stored` documents stand."""
-    return len(_PLACES) * fetch_calls(_naming(texts), stored)
+def mention_calls(texts: Sequence[str], stored: Mapping[StoredKind, int]) -> int:
+    """How many reads :func:`mentioning` makes where about `stored` documents of each kind stand."""
+    groups = _naming(texts)
+    return sum(fetch_calls(groups, stored.get(kind, 0)) for _, kind in _PLACES)
 
 
 def _naming(texts: Sequence[str]) -> list[str]:
@@ -59,4 +60,3 @@ def _naming(texts: Sequence[str]) -> list[str]:
 async def _listed(client: EconomicClient, groups: Sequence[str], keep: Callable[[Any], bool]) -> list[LedgerDocument]:
     listed = await asyncio.gather(*(fetch(client, place, NUMBER_OF[kind], groups, keep) for place, kind in _PLACES))
     return [document_record(kind, item) for (_, kind), items in zip(_PLACES, listed, strict=True) for item in items]
-

@@ -14,7 +14,7 @@ GONE = "gone"
 
 
 def numbers_taken(log: PostingLog, connection: str, kind: RecordKind) -> Mapping[Number, frozenset[str]]:
-    """Ledger number → the Stripe ids that it stands for, in every connection to the same books. Numbers that are gone are free."""
+    """Ledger number → the Stripe ids that it stands for, in every connection to the same books. What is gone is free."""
     i, bindings = t.identities.c, t.bindings.c
     books = select(bindings.agreement).where(bindings.connection == connection).scalar_subquery()
     beside = select(bindings.connection).where(bindings.agreement == books)
