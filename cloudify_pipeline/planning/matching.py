@@ -146,8 +146,9 @@ def _same(value: FieldValue, stored: Any) -> bool:
     if isinstance(value, bool) or isinstance(stored, bool):
         # A ledger leaves false out of its answers.
         return bool(value) == bool(stored)
-    if isinstance(value, int | Decimal) and isinstance(stored, int | Decimal):
-        return value == stored
+    if isinstance(value, int | Decimal) and isinstance(stored, int | Decimal | None):
+        # Nor does it show a zero.
+        return value == (stored or 0)
     return stored is not None and _lines(str(value)) == _lines(str(stored))
 
 

@@ -35,9 +35,8 @@ def test_a_sale_keyed_by_hand_on_a_collective_debtor_with_stripes_number_is_not_
     company: Company, place: str, kind: str
 ) -> None:
     invoice = sold(company)
-    by_hand(
-        company, day="2026-03-02", net="80", kind=kind, **{place: f"Stripe faktura {number_of(company, invoice).lower()}, tak"}
-    )
+    said: dict[str, Any] = {place: f"Stripe faktura {number_of(company, invoice).lower()}, tak"}
+    by_hand(company, day="2026-03-02", net="80", kind=kind, **said)
     run = company.sync()
     assert is_held(run, invoice)
     assert company.sync().writes == []
