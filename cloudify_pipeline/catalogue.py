@@ -55,8 +55,10 @@ _ENTRIES = (
     Entry("E-CUST-MISSING", "The customer that the document needs is not in the ledger.", "Solve the customer's own problem; the document follows by itself."),
     Entry("E-CUST-DELETED", "The customer is deleted in Stripe and cannot be matched.", "Set customers.default_customer, or create the document by hand."),
     Entry("E-DEPENDENCY", "A record that this one needs is held or failed.", "Solve the problem of the record that the message names; this one follows by itself."),
+    Entry("E-CUST-GONE", "The customer was deleted in the ledger, and the settings make no new one.", "Create the customer in the ledger again so that a match field finds it, or set customers.on_not_found; its documents follow by themselves."),
     # Products
     Entry("E-PROD-MISSING", "No ledger product is found for a line, and the settings say to hold.", "Create or link the product, or set products.on_not_found."),
+    Entry("E-PROD-GONE", "The product was deleted in the ledger, and the settings make no new one.", "Create the product in the ledger again so that a match field finds it, link another one, or set products.on_not_found; its documents follow by themselves."),
     Entry("E-PROD-BARRED", "The product is barred in the ledger.", "Unbar the product in the ledger, or link the Stripe product to another one."),
     Entry("E-PROD-NUM", "The product number does not fit the ledger.", "Give the Stripe product a number of at most 25 characters."),
     Entry("E-PROD-GROUP", "The product group has no usable sales account in this VAT zone.", "Set the account (with a VAT code that is in use) on the product group in the ledger."),
@@ -99,7 +101,8 @@ _ENTRIES = (
     Entry("E-DUP-KEY", "More than one ledger document carries this invoice's key.", "Remove the extra document in the ledger."),
     Entry("E-STRIPE-GONE", "The object no longer exists in Stripe.", "Look for it in Stripe: if it was deleted there, leave it; if not, see that the key belongs to the right account."),
     # Exactly once: what stands in the ledger already, and what came after
-    Entry("E-DUP-HUMAN", "The ledger has a document of the same customer, amount and days that carries no key: somebody may have entered it by hand.", "Compare the two shown; cloudify accept links the one in the ledger, cloudify accept --post posts this one as well."),
+    Entry("E-DUP-HUMAN", "The ledger has a document without a key of ours that names this one's Stripe id or number, or has the same customer, amount and days: somebody may have entered it by hand, or another program.", "Compare the two shown; cloudify accept links the one in the ledger, cloudify accept --post posts this one as well."),
+    Entry("E-EARLIER", "The ledger has documents of these customers from before, and go_live_from is not set.", "Set go_live_from to the day on which this program begins to post; what is older stays as it is. Where all of it is to be posted, nothing needs to be done: what is found in the ledger is held with E-DUP-HUMAN.", "administrator"),
     Entry("E-VOIDED", "The invoice or credit note was voided, or the refund failed, or the lost dispute was won, in Stripe after it was posted.", "Delete the draft, or reverse the booked document, in the ledger; then run cloudify accept."),
     Entry("E-UNCOLLECTIBLE", "The invoice was marked uncollectible in Stripe after it was posted.", "Write the loss off in the ledger; then run cloudify accept."),
     Entry("E-CREDITED", "Credit notes or refunds in Stripe reduce a document that is posted already, and no document in the ledger explains them.", "Credit it in the ledger, if nothing there does so yet; then run cloudify accept."),

@@ -35,10 +35,12 @@ DANISH: dict[str, tuple[str, str]] = {
     "E-CUST-TAKEN": ("Kundenummeret tilhører en anden kunde i regnskabet.", "Giv kunden i Stripe et andet nummer."),
     "E-CUST-BARRED": ("Kunden er spærret i regnskabet.", "Ophæv spærringen af kunden i regnskabet, eller vælg en anden kunde."),
     "E-CUST-MISSING": ("Den kunde, som bilaget skal bruge, findes ikke i regnskabet.", "Løs kundens eget problem; bilaget følger af sig selv."),
+    "E-CUST-GONE": ("Kunden er slettet i regnskabet, og indstillingerne opretter ingen ny.", "Opret kunden i regnskabet igen, så et af felterne finder den, eller indstil customers.on_not_found; bilagene følger af sig selv."),
     "E-CUST-DELETED": ("Kunden er slettet i Stripe og kan ikke findes i regnskabet.", "Indstil customers.default_customer, eller opret bilaget manuelt."),
     "E-DEPENDENCY": ("Noget, som dette bilag bygger på, er tilbageholdt eller fejlet.", "Løs problemet ved den post, som meddelelsen nævner; denne følger af sig selv."),
     # Varer
     "E-PROD-MISSING": ("Der findes ingen vare til en linje, og indstillingerne siger, at der skal ventes.", "Opret varen eller knyt den til Stripe, eller indstil products.on_not_found."),
+    "E-PROD-GONE": ("Varen er slettet i regnskabet, og indstillingerne opretter ingen ny.", "Opret varen i regnskabet igen, så et af felterne finder den, knyt til en anden vare, eller indstil products.on_not_found; bilagene følger af sig selv."),
     "E-PROD-BARRED": ("Varen er spærret i regnskabet.", "Ophæv spærringen af varen i regnskabet, eller knyt Stripe-produktet til en anden vare."),
     "E-PROD-NUM": ("Varenummeret passer ikke til regnskabet.", "Giv Stripe-produktet et nummer på højst 25 tegn."),
     "E-PROD-GROUP": ("Varegruppen har ingen brugbar salgskonto i denne momszone.", "Vælg en salgskonto (med en momskode, der er i brug) på varegruppen i regnskabet."),
@@ -81,7 +83,8 @@ DANISH: dict[str, tuple[str, str]] = {
     "E-DUP-KEY": ("Mere end ét bilag i regnskabet bærer denne fakturas nøgle.", "Fjern det overskydende bilag i regnskabet."),
     "E-STRIPE-GONE": ("Objektet findes ikke længere i Stripe.", "Led efter det i Stripe: er det slettet dér, så lad det være; ellers se efter, at nøglen hører til den rigtige konto."),
     # Nøjagtig én gang
-    "E-DUP-HUMAN": ("Regnskabet har et bilag med samme kunde, beløb og dage, men uden nøgle: nogen kan have indtastet det manuelt.", "Sammenlign de to, der vises; cloudify accept knytter til det, der står i regnskabet, cloudify accept --post bogfører også dette."),
+    "E-DUP-HUMAN": ("Regnskabet har et bilag uden vores nøgle, som nævner dettes Stripe-id eller nummer, eller som har samme kunde, beløb og dage: nogen kan have indtastet det manuelt, eller et andet program.", "Sammenlign de to, der vises; cloudify accept knytter til det, der står i regnskabet, cloudify accept --post bogfører også dette."),
+    "E-EARLIER": ("Regnskabet har bilag for disse kunder fra tidligere, og go_live_from er ikke indstillet.", "Indstil go_live_from til den dag, hvor dette program skal begynde at bogføre; det ældre bliver, som det er. Skal det hele overføres, behøver du ikke gøre noget: det, der findes i regnskabet, venter med E-DUP-HUMAN."),
     "E-VOIDED": ("Fakturaen eller kreditnotaen blev annulleret, eller tilbagebetalingen mislykkedes, eller den tabte indsigelse blev vundet, i Stripe efter overførslen.", "Slet kladden, eller tilbagefør det bogførte bilag, i regnskabet; kør derefter cloudify accept."),
     "E-UNCOLLECTIBLE": ("Fakturaen blev markeret som uerholdelig i Stripe, efter at den var overført.", "Afskriv tabet på debitoren i regnskabet; kør derefter cloudify accept."),
     "E-DISPUTED": ("Købers bank har taget en betaling tilbage, og indsigelsen er tabt, mens bilaget står i regnskabet.", "Afskriv tabet eller krediter bilaget i regnskabet, som din revisor bestemmer, hvis intet dér gør det endnu; kør derefter cloudify accept."),

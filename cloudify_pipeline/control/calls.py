@@ -6,7 +6,10 @@ ledger in a run that takes more than twenty minutes.
 """
 
 import math
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Literal
 
 from sqlalchemy import select
 
@@ -14,11 +17,13 @@ from cloudify_pipeline.control.joined import PORTION
 from cloudify_pipeline.control.opened import OpenConnection
 from cloudify_pipeline.control.planner import Planned
 from cloudify_pipeline.ledgers.port import Ledger
-from cloudify_pipeline.planning.plans import PlannedCustomer, PlannedDocument, PlannedProduct
+from cloudify_pipeline.planning.plans import Plan, PlannedCustomer, PlannedDocument, PlannedProduct
 from cloudify_pipeline.posting.drafts import Numbers, resolved_body
 from cloudify_pipeline.posting.log import schema as t
 from cloudify_pipeline.posting.log.standing import last_body
+from cloudify_pipeline.posting.parties import sought
 from cloudify_pipeline.posting.protocol import CONCURRENCY
+from cloudify_pipeline.posting.twins import texts_of
 
 _RECENT = 100
 _UNTRIED = 0.3
@@ -50,7 +55,8 @@ def planned_calls(opened: OpenConnection, ledger: Ledger, planned: Planned) -> P
     documents = [plan for plan in planned.documents.values() if isinstance(plan, PlannedDocument)]
     writes, reads = _documents(opened, ledger, documents)
     if documents:
-        reads += planned.chart_reads + ledger.look_reads + _lists(opened, planned)
+        reads += planned.chart_reads + ledger.look_reads + _lists(opened, planned) + _mentions(opened, ledger, planned)
+    reads += _looks(opened, ledger, planned)
     calls = updates + creates + writes + updates + reads
     seconds = calls / CONCURRENCY * _pace(opened)
     return PlannedCalls(updates + creates + writes, updates + reads, seconds, ledger.daily_calls)
@@ -89,6 +95,37 @@ def _lists(opened: OpenConnection, planned: Planned) -> int:
         if new:
             lists += 4 if any(document.kind == "draft_order" for document in new) else 2
     return lists
+
+
+def _looks(opened: OpenConnection, ledger: Ledger, planned: Planned) -> int:
+    """The look for what the creates of customers and products would make, each once before anything is made."""
+    calls = 0
+    kinds: tuple[tuple[Literal["customer", "product"], Iterable[Plan]], ...] = (
+        ("customer", planned.customers.values()),
+        ("product", planned.products.values()),
+    )
+    for kind, plans in kinds:
+        new = [one for one in plans if isinstance(one, PlannedCustomer | PlannedProduct) and one.action == "create"]
+        if kind == "customer":
+            new = new[: opened.settings.limits.max_new_customers_per_run]
+        if new:
+            lookups = list(dict.fromkeys(map(sought, new)))
+            calls += ledger.lookup_calls(kind, lookups, len(opened.log.identities(opened.name, kind)))
+    return calls
+
+
+def _mentions(opened: OpenConnection, ledger: Ledger, planned: Planned) -> int:
+    """The lists in which documents are looked for that name what is about to be posted."""
+    standing = opened.log.identities(opened.name, "document")
+    stored = Counter(one.ledger_kind for one in standing.values() if one.ledger_kind is not None)
+    plans = list(planned.documents.values())
+    calls = 0
+    for start in range(0, len(plans), PORTION):
+        part = plans[start : start + PORTION]
+        new = [plan for plan in part if isinstance(plan, PlannedDocument) and plan.stripe_id not in standing]
+        if new:
+            calls += ledger.mention_calls(texts_of(new), stored)
+    return calls
 
 
 def _pace(opened: OpenConnection) -> float:

@@ -29,8 +29,10 @@ from cloudify_pipeline.planning.records import ChargeRecord, InvoiceRecord, book
 from cloudify_pipeline.planning.rounding import Model, in_force
 from cloudify_pipeline.planning.rules import DueDocument, due
 from cloudify_pipeline.posting.endings import SETTLED
+from cloudify_pipeline.posting.log.parties import GONE, numbers_taken
 from cloudify_pipeline.posting.log.rounding_seen import rounding_answers
 from cloudify_pipeline.posting.log.standing import posted_amounts
+from cloudify_pipeline.posting.log.store import Identity
 
 Record = InvoiceRecord | ChargeRecord
 DocumentPlan = PlannedDocument | Hold | Skip
@@ -236,9 +238,10 @@ class _Planner:
             wanted.append(Lookup("number", str(settings.customers.default_customer)))
         candidates = await self._ledger.customers(list(dict.fromkeys(wanted))) if wanted else {}
         hashes = self._opened.staging.content_hashes("customer", list(parties.customers))
+        taken = frozenset(numbers_taken(self._opened.log, self._opened.name, "customer"))
         for stripe_id, customer in parties.customers.items():
             linked = known.get(stripe_id)
-            record = _by_number(candidates, str(linked.number)) if linked else None
+            record = _standing(candidates, linked)
             plan = plan_customer(
                 customer,
                 settings=settings,
@@ -250,6 +253,7 @@ class _Planner:
                 linked=linked.number if linked else None,
                 same=linked is not None and record is not None and record.name == linked.fingerprint,
                 vat_numbers=self._vat_numbers,
+                taken=taken,
             )
             self._planned.customers[stripe_id] = _stamped(plan, hashes)
 
@@ -268,6 +272,7 @@ class _Planner:
             lookup.value: records[0] for lookup, records in candidates.items() if lookup.field == "number" and records
         }
         plans: dict[str, PlannedProduct | Hold] = {}
+        taken = frozenset(numbers_taken(self._opened.log, self._opened.name, "product"))
         for stripe_id, product in sorted(parties.products.items()):
             linked = known.get(stripe_id)
             plans[stripe_id] = plan_product(
@@ -276,8 +281,10 @@ class _Planner:
                 mappings=mappings,
                 chart=chart,
                 candidates=candidates,
-                known=_by_number(candidates, str(linked.number)) if linked else None,
+                known=_standing(candidates, linked),
                 prices=parties.prices.get(stripe_id, {}),
+                linked=linked.number if linked else None,
+                taken=taken,
             )
         hashes = self._opened.staging.content_hashes("product", list(plans))
         self._planned.products = {i: _stamped(plan, hashes) for i, plan in distinct_numbers(plans).items()}
@@ -378,6 +385,14 @@ def _subject(record: Record) -> Subject:
 
 def _by_number(candidates: Candidates, number: str) -> LedgerRecord | None:
     return next(iter(candidates.get(Lookup("number", number), ())), None)
+
+
+def _standing(candidates: Candidates, linked: Identity | None) -> LedgerRecord | None:
+    """The record that an earlier run linked; what has the number of one that was gone is somebody else, but for its name."""
+    record = None if linked is None else _by_number(candidates, str(linked.number))
+    if record is None or linked is None or (linked.how == GONE and record.name != linked.fingerprint):
+        return None
+    return record
 
 
 def _named_products(opened: OpenConnection) -> set[str]:

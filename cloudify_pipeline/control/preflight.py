@@ -8,6 +8,7 @@ from cloudify_pipeline.accounting.oss_threshold import ThresholdWatch
 from cloudify_pipeline.accounting.parties import LedgerRecord, Lookup
 from cloudify_pipeline.control.causes import Cause, add, causes
 from cloudify_pipeline.control.chart_checks import Checked, cells_in_use, named_customers, named_products, other_rates
+from cloudify_pipeline.control.earlier import earlier_documents
 from cloudify_pipeline.control.filled import Filled, filled
 from cloudify_pipeline.control.health import health_of, stop_at_other_books
 from cloudify_pipeline.control.matrix import Cell, charged
@@ -62,6 +63,7 @@ async def check(opened: OpenConnection) -> Preflight:
         customers = await named_records(ledger, "customers", named_customers(opened.settings))
         products = await named_records(ledger, "products", named_products(opened.settings))
         planned = await _whole_plan(opened, ledger)
+        earlier = await earlier_documents(opened, ledger, planned)
     health = health_of(
         opened,
         identity,
@@ -74,7 +76,7 @@ async def check(opened: OpenConnection) -> Preflight:
         currencies=_currencies(opened),
     )
     cells = cells_in_use(opened.settings, chart, products, planned, charged(opened, planned))
-    found = validate(Checking(opened, identity, chart, planned))
+    found = validate(Checking(opened, identity, chart, planned, earlier))
     return Preflight(
         connection=opened.name,
         facts={**health.facts, **_stripe(opened)},

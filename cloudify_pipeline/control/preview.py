@@ -19,7 +19,7 @@ from cloudify_pipeline.errors import Problem
 from cloudify_pipeline.ledgers.port import CustomerWrite, Ledger, ProductWrite, Write
 from cloudify_pipeline.planning.plans import Hold, PlannedCustomer, PlannedDocument, PlannedProduct, Skip
 from cloudify_pipeline.posting.drafts import Numbers, replacement
-from cloudify_pipeline.posting.log.persons import linked, words
+from cloudify_pipeline.posting.log.persons import words
 from cloudify_pipeline.posting.log.store import Identity
 from cloudify_pipeline.posting.standing import ACCEPTED
 from cloudify_pipeline.posting.twins import hand_made, twin_problem
@@ -170,19 +170,16 @@ class _Previewer:
         return [plan for plan in self._planned.products.values() if isinstance(plan, PlannedProduct)]
 
     async def _twins(self, plans: Sequence[PlannedDocument]) -> dict[str, Hold]:
-        """The documents that a run would hold because somebody seems to have entered them by hand."""
-        numbers = {plan.stripe_id: plan.document.customer.number or self._customer_number(plan) for plan in plans}
-        asked = [(plan.document, number) for plan in plans if (number := numbers[plan.stripe_id]) is not None]
-        found = await hand_made(self._ledger, asked)
-        said = words(self._opened.log, self._opened.name, list(found))
-        taken = linked(self._opened.log, self._opened.name)
-        holds = {}
-        for document, _ in asked:
-            stripe_id = document.stripe_id
-            twins = [one for one in found.get(stripe_id, ()) if taken.get((one.kind, str(one.number)), stripe_id) == stripe_id]
-            if twins and not said.get(stripe_id):
-                holds[stripe_id] = Hold(stripe_id, twin_problem(document, twins))
-        return holds
+        """The documents that a run would hold because they seem to stand in the ledger, entered by somebody else."""
+        log, connection = self._opened.log, self._opened.name
+        asked = [(plan, plan.document.customer.number or self._customer_number(plan)) for plan in plans]
+        found = await hand_made(self._ledger, log, connection, asked)
+        said = words(log, connection, list(found))
+        return {
+            plan.stripe_id: Hold(plan.stripe_id, twin_problem(plan, found[plan.stripe_id]))
+            for plan in plans
+            if plan.stripe_id in found and not said.get(plan.stripe_id)
+        }
 
     async def _document(self, plan: PlannedDocument, standing: Identity | None) -> PreviewedDocument:
         document = plan.document

@@ -40,7 +40,7 @@ from cloudify_pipeline.posting.endings import Ending, RecordKind, undone
 from cloudify_pipeline.posting.log.commits import GroupCommit
 from cloudify_pipeline.posting.log.lease import TERM, BooksBusy, held_with_books, turn_missed
 from cloudify_pipeline.posting.log.vat_numbers import keep_vat_answers
-from cloudify_pipeline.posting.parties import post_customers, post_products
+from cloudify_pipeline.posting.parties import FOUND, let_go, post_customers, post_products
 from cloudify_pipeline.posting.protocol import Executor
 from cloudify_pipeline.staging.writing import PlanRow
 from cloudify_pipeline.stripe_source.extract import ExtractReport, extract
@@ -136,6 +136,7 @@ async def post_planned_customers(opened: OpenConnection, run_id: str, *, ids: Se
         return Stepped(_only_planned(opened, "customer", plans, run_id))
 
     async def post(executor: Executor) -> list[Ending]:
+        await let_go(executor, "customer", plans)
         endings = await post_customers(executor, now_due)
         await _record(executor, endings)
         await _store_numbers(opened)
@@ -363,7 +364,7 @@ def _planned_ending(kind: RecordKind, plan: Plan) -> Ending:
 
 
 async def _store_numbers(opened: OpenConnection) -> None:
-    """Keep the number of each customer this software created in the Stripe customer's metadata.
+    """Keep the number of each customer this software created, here or in another home, in the Stripe customer's metadata.
 
     Driven by what staging shows, so a write that failed is tried by the next run and one that arrived is not repeated.
     """
@@ -371,7 +372,8 @@ async def _store_numbers(opened: OpenConnection) -> None:
     if field is None or opened.settings.customers.number.source != "ledger":
         return
     key = field.removeprefix("metadata.").strip('"')
-    created = {i.stripe_id: i.number for i in opened.log.identities(opened.name, "customer").values() if i.how == "created"}
+    identities = opened.log.identities(opened.name, "customer").values()
+    created = {one.stripe_id: one.number for one in identities if one.how in {"created", FOUND}}
     staged = opened.staging.objects("customer", list(created))
     missing = {
         stripe_id: str(created[stripe_id])

@@ -17,7 +17,7 @@ from cloudify_pipeline.control.causes import add, stripe_total
 from cloudify_pipeline.control.chart_checks import Checked
 from cloudify_pipeline.control.opened import OpenConnection
 from cloudify_pipeline.control.planner import Planned
-from cloudify_pipeline.ledgers.port import LedgerIdentity
+from cloudify_pipeline.ledgers.port import LedgerDocument, LedgerIdentity
 from cloudify_pipeline.mapping.paths import parse_path
 from cloudify_pipeline.planning.plans import PlannedDocument, Skip
 from cloudify_pipeline.settings.local import ledger_is_local
@@ -36,6 +36,8 @@ class Checking:
     identity: LedgerIdentity
     chart: Chart
     planned: Planned
+    earlier: tuple[LedgerDocument, ...] = ()
+    """What the ledger has of the customers that are due, from before this program posted anything."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +164,20 @@ def barred_periods_can_be_read(checking: Checking) -> Iterator[Checked]:
         yield Checked("accounting year", "warning", "E-PERIOD", words, remedy)
 
 
+def what_stands_already_is_not_booked_again(checking: Checking) -> Iterator[Checked]:
+    """The past of an old ledger is somebody else's work: `go_live_from` says where ours begins."""
+    earlier = checking.earlier
+    if earlier:
+        customers = len({str(one.customer) for one in earlier})
+        words = (
+            f"go_live_from is not set, and the ledger has {len(earlier)} documents of {customers} of the customers that are due, "
+        )
+        words += (
+            f"since {earlier[0].date} (the last of {earlier[-1].date}); all that Stripe has had since its first invoice is due"
+        )
+        yield Checked("go_live_from", "warning", "E-EARLIER", words, entry("E-EARLIER").remedy)
+
+
 Validation = Callable[[Checking], Iterator[Checked]]
 
 VALIDATIONS: tuple[Validation, ...] = (
@@ -172,6 +188,7 @@ VALIDATIONS: tuple[Validation, ...] = (
     stripe_test_data_stay_out_of_real_books,
     books_are_shared_knowingly,
     barred_periods_can_be_read,
+    what_stands_already_is_not_booked_again,
 )
 
 

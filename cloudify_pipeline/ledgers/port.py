@@ -61,6 +61,8 @@ class LedgerDocument:
     """Base currency for 100 units."""
     base: Totals | None = None
     """Its totals in the ledger's base currency, where the ledger tells."""
+    texts: tuple[str, ...] = field(default=(), compare=False)
+    """Where a person may have named what it is for: its reference, heading and text lines, as far as the ledger has any."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,6 +193,29 @@ class Ledger(Protocol):
 
     async def documents(self, keys: Sequence[str]) -> Mapping[str, tuple[LedgerDocument, ...]]:
         """Every document that carries one of the durable `keys`, in drafts, booked invoices and orders."""
+
+    def lookup_calls(self, kind: Literal["customer", "product"], lookups: Sequence[Lookup], stored: int) -> int:
+        """How many reads :meth:`customers` or :meth:`products` make for `lookups` where about `stored` records stand; no call."""
+
+    def made_by(self, write: Write, record: LedgerRecord) -> bool:
+        """Whether `record` is what `write`, the create of a customer or product, made or would make; compared as read-back does.
+
+        It must show every field that was sent with the value sent; defaults that the settings give may have been changed by
+        people since. Where nothing was sent but a name and defaults, these must agree too, and the record may say nothing
+        more about who it is.
+        """
+
+    async def mentioning(self, texts: Sequence[str]) -> Sequence[LedgerDocument]:
+        """Every document in whose reference, heading or text lines one of `texts` stands, whatever its day and whoever made it.
+
+        A few too many may come: servers compare loosely, and callers look again. Orders that became invoices are left out.
+        """
+
+    def mention_calls(self, texts: Sequence[str], stored: Mapping[StoredKind, int]) -> int:
+        """How many reads :meth:`mentioning` makes for `texts` where about `stored` documents of each kind stand; no call."""
+
+    async def documents_of(self, customers: Sequence[Number]) -> Sequence[LedgerDocument]:
+        """Every document of these customers, whoever made it. Orders that became invoices are left out."""
 
     async def document(self, kind: StoredKind, number: Number) -> LedgerDocument | None:
         """One document by its number, or None when it is gone."""

@@ -1,7 +1,8 @@
 """The ledger customer of a Stripe customer: found by the match pairs, created, updated, or held with the reason."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
+from dataclasses import replace
 from typing import Any
 
 from cloudify_pipeline.accounting.chart import Chart, Number
@@ -12,7 +13,7 @@ from cloudify_pipeline.errors import Problem
 from cloudify_pipeline.mapping.apply import map_record
 from cloudify_pipeline.mapping.compile import CompiledMappings
 from cloudify_pipeline.mapping.lineage import Lineage
-from cloudify_pipeline.planning.matching import NUMBER, Asked, agrees, ask, differing, match, text_at
+from cloudify_pipeline.planning.matching import NUMBER, Asked, agrees, ask, differing, match, text_at, without
 from cloudify_pipeline.planning.plans import Evidence, Hold, PartyAction, PlannedCustomer
 from cloudify_pipeline.planning.records import Raw
 from cloudify_pipeline.planning.vat import ZoneDecision, decide_zone, held_zone
@@ -57,17 +58,19 @@ def plan_customer(
     linked: Number | None = None,
     same: bool = False,
     vat_numbers: Known = NOTHING,
+    taken: Container[Number] = frozenset(),
 ) -> PlannedCustomer | Hold:
     """The ledger customer that `customer` is, or becomes.
 
     `known` is the record that an earlier run linked, as it stands now; `linked` its number, also when the record is gone;
     `same` says that it still is the record it was, so that whatever changed in Stripe does not matter.
     `currency` is that of the invoice, for customers to whom Stripe gave none; `vat_numbers` is what is known of its VAT
-    numbers. A customer deleted in Stripe is never created.
+    numbers; `taken` are ledger numbers of other Stripe customers. A customer deleted in Stripe is never created.
     """
     planner = _Customer(customer, settings, mappings, chart=chart)
     planner.candidates = candidates
     planner.vat_numbers = vat_numbers
+    planner.taken = taken
     own = settings.customers.defaults.currency
     stripes = str(customer.get("currency") or currency or chart.base_currency)
     planner.currency = (stripes if own == "from_stripe" else own).upper()
@@ -85,13 +88,23 @@ class _Customer:
         self.candidates: Candidates = {}
         self.vat_numbers = NOTHING
         self.currency = chart.base_currency
+        self.taken: Container[Number] = frozenset()
         self.evidence: list[Evidence] = []
 
     def plan(self, known: LedgerRecord | None, linked: Number | None, *, same: bool) -> PlannedCustomer | Hold:
-        if known is None and linked is not None:
-            self._note("gone", "linked earlier", {"number": str(linked)})
         if known is not None:
             return self._known(known, same=same)
+        if linked is None:
+            return self._new()
+        self._note("gone", "linked earlier", {"number": str(linked)})
+        # Stripe may name the number still, and the ledger may have given it to somebody else.
+        self.candidates = {**self.candidates, **{Lookup(field, str(linked)): () for field in (NUMBER, "customerNumber")}}
+        plan = self._new()
+        if isinstance(plan, Hold):
+            return replace(plan, problem=without(plan.problem, f"customer {linked}", "E-CUST-GONE", str(linked)))
+        return replace(plan, gone=linked)
+
+    def _new(self) -> PlannedCustomer | Hold:
         lookups = customer_lookups(self.customer, self.own)
         if isinstance(lookups, Problem):
             # Nothing can be asked of a deleted customer's own fields, but the default customer still stands in.
@@ -129,6 +142,9 @@ class _Customer:
         asked = [one.lookup for one in self._asked() if one.lookup is not None and one.lookup.field != NUMBER]
         same_name = record.name.strip().casefold() == str(self.customer.get("name") or "").strip().casefold()
         if not (same or same_name) and not any(agrees(record, lookup) for lookup in asked):
+            renamed = self._named_anew(record)
+            if renamed is not None:
+                return renamed
             self._note("changed", "linked earlier", inputs | {lookup.field: lookup.value for lookup in asked})
             message = (
                 f"customer {record.number} was linked to {self.id} earlier, but is now {record.name}: "
@@ -140,6 +156,15 @@ class _Customer:
             return self._hold(Problem("E-CUST-TAKEN", message, field="number", found=str(record.number)))
         self._note(str(record.number), "linked earlier", inputs)
         return self._found(record)
+
+    def _named_anew(self, record: LedgerRecord) -> PlannedCustomer | Hold | None:
+        """The customer of another number that Stripe names by now: how a person says who it is."""
+        named = tuple(one for one in self._asked() if one.lookup and one.lookup.field == NUMBER)
+        found = match(named, self.candidates, decision="customer", barred_code="E-CUST-BARRED")
+        if isinstance(found, tuple) or found.record is None or found.record.number == record.number:
+            return None
+        self.evidence += found.evidence
+        return self._found(found.record)
 
     def _found(self, record: LedgerRecord) -> PlannedCustomer | Hold:
         fields: dict[str, FieldValue] = {}
@@ -197,26 +222,29 @@ class _Customer:
         return self._planned("use", record.number, record.name, fields={}, lineage=(), zone=record.vat_zone, record=record)
 
     def _create(self) -> PlannedCustomer | Hold:
-        number = self._free_number()
+        number = self._number()
         if isinstance(number, Problem):
             return self._hold(number)
+        mapped = map_record(self.mappings, self.customer)
+        name = str(mapped.values.get("name") or self.customer.get("name") or self.customer.get("email") or self.id)
+        holder = self._holder(number)
+        if holder is not None:
+            return self._of_that_number(holder, {**mapped.values, "name": name})
         problem = self._missing()
         if problem is not None:
             return self._hold(problem)
         zone = self._zone()
         if isinstance(zone, Problem):
             return self._hold(zone)
-        mapped = map_record(self.mappings, self.customer)
         if mapped.problems:
             return self._hold(mapped.problems[0])
         fields = {path: value for path, value in sorted(mapped.values.items()) if path != "name"}
-        name = str(mapped.values.get("name") or self.customer.get("name") or self.customer.get("email") or self.id)
         self._note(
             "create", f"on_not_found: {self.own.on_not_found}", {"number": "from the ledger" if number is None else str(number)}
         )
         return self._planned("create", number, name, fields=fields, lineage=tuple(mapped.lineage), zone=zone)
 
-    def _free_number(self) -> Number | Problem | None:
+    def _number(self) -> Number | Problem | None:
         """The number for a new customer: None where the ledger gives it."""
         if self.own.number.source == "ledger":
             return None
@@ -226,11 +254,21 @@ class _Customer:
             return Problem(
                 "E-CUST-NUM", f"{where or 'customers.number.stripe_field'} is empty: the customer has no number", field=where
             )
-        lookup = Lookup(NUMBER, own)
-        holder = next((one for one in self.candidates.get(lookup, ()) if agrees(one, lookup)), None)
-        if holder is not None:
-            return Problem("E-CUST-TAKEN", f"number {own} belongs to {holder.name} in the ledger", field=where, found=own)
         return int(own)
+
+    def _holder(self, number: Number | None) -> LedgerRecord | None:
+        """Whoever has the `number` of a new customer in the ledger already."""
+        lookup = Lookup(NUMBER, str(number))
+        return next((one for one in self.candidates.get(lookup, ()) if agrees(one, lookup)), None)
+
+    def _of_that_number(self, holder: LedgerRecord, wanted: dict[str, FieldValue]) -> PlannedCustomer | Hold:
+        """The customer that has the very number and fields is the one that an earlier run made, which the log does not know."""
+        where = self.own.number.stripe_field
+        if holder.number not in self.taken and not differing(wanted, holder):
+            self._note(str(holder.number), "has the number and every field already", {"name": holder.name})
+            return self._found(holder)
+        words = f"number {holder.number} belongs to {holder.name} in the ledger"
+        return self._hold(Problem("E-CUST-TAKEN", words, field=where, found=str(holder.number)))
 
     def _missing(self) -> Problem | None:
         """The first default that the ledger does not have."""

@@ -6,7 +6,7 @@ without regard to case; everything else exactly, after Unicode normalisation to 
 
 import unicodedata
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import lru_cache
 from typing import Any, Literal
@@ -117,6 +117,21 @@ def differing(values: dict[str, FieldValue], record: LedgerRecord) -> dict[str, 
     return {path: value for path, value in sorted(values.items()) if value != "" and not _same(value, record.fields.get(path))}
 
 
+_NOT_THERE = frozenset({"E-MATCH-NONE", "E-MATCH-EMPTY", "E-CUST-DELETED", "E-PROD-MISSING"})
+"""Problems that would not be there if the record that was linked earlier still were."""
+
+
+def without(problem: Problem, record: str, code: str, number: str) -> Problem:
+    """`problem` of finding another one for `record` (``customer 1234``), which somebody deleted in the ledger.
+
+    It has the `code` of that where nothing else stands against it; another cause keeps its own.
+    """
+    words = f"{record} is no longer in the ledger, and {problem.message}"
+    if problem.code in _NOT_THERE:
+        return Problem(code, words, field="number", found=number)
+    return replace(problem, message=words)
+
+
 def numbers(records: Sequence[LedgerRecord]) -> str:
     """The records' numbers, for people."""
     return ", ".join(str(record.number) for record in records)
@@ -131,8 +146,9 @@ def _same(value: FieldValue, stored: Any) -> bool:
     if isinstance(value, bool) or isinstance(stored, bool):
         # A ledger leaves false out of its answers.
         return bool(value) == bool(stored)
-    if isinstance(value, int | Decimal) and isinstance(stored, int | Decimal):
-        return value == stored
+    if isinstance(value, int | Decimal) and isinstance(stored, int | Decimal | None):
+        # Nor does it show a zero.
+        return value == (stored or 0)
     return stored is not None and _lines(str(value)) == _lines(str(stored))
 
 

@@ -92,6 +92,8 @@ class PlannedCustomer:
     """The staged Stripe object this was planned from; another one means that Stripe changed it."""
     zone_known: bool = True
     """False for a customer found in the ledger whose zone nobody told: `vat_zone` then says nothing and is never written."""
+    gone: Number | None = None
+    """The number it had, of a customer that somebody deleted in the ledger; None for one that stands or never did."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +110,8 @@ class PlannedProduct:
     lineage: tuple[Lineage, ...] = ()
     evidence: tuple[Evidence, ...] = ()
     source_hash: str = ""
+    gone: Number | None = None
+    """As :attr:`PlannedCustomer.gone`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,8 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
+from dataclasses import replace
 
 from cloudify_pipeline.accounting.chart import Chart, Named, Number
 from cloudify_pipeline.accounting.documents import FieldValue
@@ -11,7 +12,7 @@ from cloudify_pipeline.errors import Problem
 from cloudify_pipeline.mapping.apply import map_record
 from cloudify_pipeline.mapping.compile import CompiledMappings
 from cloudify_pipeline.mapping.lineage import Lineage
-from cloudify_pipeline.planning.matching import NUMBER, agrees, ask, differing, match
+from cloudify_pipeline.planning.matching import NUMBER, agrees, ask, differing, match, without
 from cloudify_pipeline.planning.plans import Evidence, Hold, PartyAction, PlannedProduct
 from cloudify_pipeline.planning.records import Raw, id_of
 from cloudify_pipeline.settings.models import ConnectionSettings, ProductSettings
@@ -48,11 +49,23 @@ def plan_product(
     candidates: Candidates,
     known: LedgerRecord | None,
     prices: Mapping[str, Raw] = _NO_PRICES,
+    linked: Number | None = None,
+    taken: Container[Number] = frozenset(),
 ) -> PlannedProduct | Hold:
-    """The ledger product that `product` is, or becomes. `known` is the record that an earlier run linked, as it stands now."""
+    """The ledger product that `product` is, or becomes.
+
+    `known` is the record that an earlier run linked, as it stands now; `linked` its number, also when the record is gone;
+    `taken` are ledger numbers of other Stripe products.
+    """
     planner = _Product(product, prices, settings.products, mappings)
     planner.groups, planner.units, planner.candidates = chart.product_groups, chart.units, candidates
-    return planner.plan(known)
+    planner.taken = taken
+    plan = planner.plan(known)
+    if known is not None or linked is None or settings.products.links:
+        return plan
+    if isinstance(plan, Hold):
+        return replace(plan, problem=without(plan.problem, f"product {linked}", "E-PROD-GONE", str(linked)))
+    return replace(plan, gone=linked)
 
 
 def distinct_numbers(plans: Mapping[str, PlannedProduct | Hold]) -> dict[str, PlannedProduct | Hold]:
@@ -82,6 +95,7 @@ class _Product:
         self.groups: Mapping[Number, Named] = {}
         self.units: Mapping[Number, Named] = {}
         self.candidates: Candidates = {}
+        self.taken: Container[Number] = frozenset()
         self.evidence: list[Evidence] = []
 
     def plan(self, known: LedgerRecord | None) -> PlannedProduct | Hold:
@@ -156,6 +170,9 @@ class _Product:
                 # Nobody else makes numbers out of Stripe ids: it is the product that an earlier run made.
                 self._note(number, "its Stripe id is the ledger number", {"name": holder.name})
                 return self._hold(_barred(holder)) if holder.barred else self._found(holder)
+            if number not in self.taken and not self._differs(holder):
+                self._note(number, "has the number and every field already", {"name": holder.name})
+                return self._hold(_barred(holder)) if holder.barred else self._found(holder)
             message = f"product number {number} ({source}) belongs to {holder.name} in the ledger, which no match pair finds"
             return self._hold(Problem("E-DUPLICATE-NUMBER", message, field=source, found=number))
         group, unit = self.own.defaults.group, self.own.defaults.unit
@@ -179,6 +196,14 @@ class _Product:
             fields=fields,
             lineage=tuple(mapped.lineage),
             evidence=tuple(self.evidence),
+        )
+
+    def _differs(self, holder: LedgerRecord) -> bool:
+        """Whether `holder` lacks something of what a create would send: then it is not what an earlier run made."""
+        values = map_record(self.mappings, with_price(self.product, self.prices)).values
+        name = str(values.get("name") or self.product.get("name") or self.id)
+        return bool(
+            differing({**{path: one for path, one in values.items() if path not in _NUMBER_TARGETS}, "name": name}, holder)
         )
 
     def _planned(

@@ -24,7 +24,7 @@ from cloudify_pipeline.posting.drafts import (
     total_difference,
 )
 from cloudify_pipeline.posting.endings import SETTLED, Ending, State, undone
-from cloudify_pipeline.posting.log.persons import Word, linked, words
+from cloudify_pipeline.posting.log.persons import Word, words
 from cloudify_pipeline.posting.log.rounding_seen import remember_rounding
 from cloudify_pipeline.posting.log.standing import differing, last_body, refusals
 from cloudify_pipeline.posting.log.store import Identity, LogChange
@@ -108,16 +108,13 @@ async def _known(executor: Executor, plans: Sequence[Plan], portion: Portion) ->
     numbers = Numbers(log.identities(connection, "customer"), log.identities(connection, "product"))
     ids = [plan.stripe_id for plan in plans]
     standing = log.identities(connection, "document", ids)
-    new = [plan.document for plan in plans if isinstance(plan, PlannedDocument) and plan.stripe_id not in standing]
-    resolved = [(document, numbers.customer(document)) for document in new]
-    twins = await hand_made(executor.ledger, [(document, number) for document, number in resolved if number is not None])
-    taken = linked(log, connection) if twins else {}
-    free = {i: tuple(one for one in many if taken.get((one.kind, str(one.number)), i) == i) for i, many in twins.items()}
+    new = [plan for plan in plans if isinstance(plan, PlannedDocument) and plan.stripe_id not in standing]
+    twins = await hand_made(executor.ledger, log, connection, [(plan, numbers.customer(plan.document)) for plan in new])
     return _Known(
         numbers,
         standing,
         words(log, connection, ids),
-        {stripe_id: several for stripe_id, several in free.items() if several},
+        twins,
         {}
         if portion.again
         else refusals(log, connection, [plan.document.key for plan in plans if isinstance(plan, PlannedDocument)]),
@@ -243,7 +240,7 @@ class _Post:
     async def _beside(self, twins: Sequence[LedgerDocument]) -> LedgerDocument | Ending:
         """Draft it; where the ledger has what may be the same sale, a person says first which it is."""
         if twins:
-            problem = twin_problem(self._document, twins)
+            problem = twin_problem(self._plan, twins)
             word = self._known.word(self._plan.stripe_id, problem)
             if word is None or word.decision == "keep":
                 return self._ended("held", problem=problem)
@@ -316,12 +313,10 @@ class _Post:
         anew = problem.code == "E-GONE" and stripe_id in self._portion.named
         if word is None and not anew:
             return self._ended("held", problem=problem)
-        customer = self._known.numbers.customer(self._document)
-        if customer is not None:
-            # What somebody has put in its place carries no key.
-            twins = await hand_made(self._executor.ledger, [(self._document, customer)])
-            return await self._beside(twins.get(stripe_id, ()))
-        return await self._anew()
+        # What somebody has put in its place carries no key.
+        executor, customer = self._executor, self._known.numbers.customer(self._document)
+        twins = await hand_made(executor.ledger, executor.log, executor.connection, [(self._plan, customer)])
+        return await self._beside(twins.get(stripe_id, ()))
 
     async def _of_another_kind(self, standing: Identity, stored: LedgerDocument) -> Ending:
         wanted = self._document.kind.replace("_", " ")

@@ -9,6 +9,7 @@ from cloudify_pipeline.accounting.money import format_money
 from cloudify_pipeline.errors import Problem, Refused
 from cloudify_pipeline.ledgers.port import Ledger, LedgerDocument, Write
 from cloudify_pipeline.planning.plans import PlannedDocument
+from cloudify_pipeline.posting.log.parties import GONE
 from cloudify_pipeline.posting.log.standing import last_body, meant_change
 from cloudify_pipeline.posting.log.store import Identity, LogChange, PostingLog
 from cloudify_pipeline.posting.protocol import Done, Executor, Found, NotDone
@@ -27,7 +28,7 @@ class Numbers:
         if document.customer.number is not None:
             return document.customer.number
         linked = self.customers.get(document.customer.stripe_id or "")
-        return None if linked is None else linked.number
+        return None if linked is None or linked.how == GONE else linked.number
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +175,8 @@ def _resolved(document: SalesDocument, numbers: Numbers) -> tuple[Number, dict[s
     wanted = {
         line.product.stripe_id for line in document.lines if line.product and line.product.stripe_id and not line.product.number
     }
-    missing = sorted(stripe_id for stripe_id in wanted if stripe_id not in numbers.products)
+    products = {stripe_id: linked for stripe_id in wanted if (linked := numbers.products.get(stripe_id)) and linked.how != GONE}
+    missing = sorted(wanted - products.keys())
     if missing:
         return Problem("E-DEPENDENCY", f"its product {missing[0]} is not in the ledger yet")
-    return customer, {stripe_id: str(numbers.products[stripe_id].number) for stripe_id in wanted}
+    return customer, {stripe_id: str(linked.number) for stripe_id, linked in products.items()}

@@ -9,12 +9,14 @@ import pytest
 from cloudify_pipeline.accounting.chart import PaymentTerms
 from cloudify_pipeline.control import sync
 from cloudify_pipeline.control.chart_checks import Checked
+from cloudify_pipeline.control.earlier import earlier_documents
 from cloudify_pipeline.control.opened import OpenConnection
 from cloudify_pipeline.control.planner import plan_connection
 from cloudify_pipeline.control.validations import VALIDATIONS, Checking, Validation
 from cloudify_pipeline.ledgers.port import LedgerIdentity
 from cloudify_pipeline.posting.log.schema import identities, operations, records
 from cloudify_pipeline.settings.models import ConnectionSettings, MatchPair
+from cloudify_pipeline_tests.whole_runs.by_hand import by_hand
 from cloudify_pipeline_tests.whole_runs.conftest import Company, company
 
 __all__ = ["company"]
@@ -34,10 +36,14 @@ class Live:
     barred_known: bool = True
     api_base: str | None = None
     other: str | None = None
+    earlier: str | None = None
 
     def checking(self) -> Checking:
+        if self.earlier is not None:
+            buyer = self.company.sandbox.economic.add_customer(name="Kunde 0", email=self.earlier)
+            by_hand(self.company, customer=buyer["customerNumber"])
         for n in range(self.customers):
-            given: dict[str, Any] = {"email": None} if n < self.without_email else {}
+            given: dict[str, Any] = {"email": None if n < self.without_email else f"kunde{n}@example.com"}
             invoice = self.company.invoice(self.company.customer(f"Kunde {n}", **given))
             if not self.sent:
                 self.company.pay(invoice)
@@ -51,13 +57,14 @@ class Live:
         async with opened.ledger() as ledger:
             identity, chart = await ledger.identify(), await ledger.chart()
             planned = await plan_connection(opened, ledger)
+            earlier = await earlier_documents(opened, ledger, planned)
         terms = {number: replace(one, type=self.terms) for number, one in chart.payment_terms.items()}
         chart = replace(chart, payment_terms=terms, barred_known=self.barred_known)
         assert isinstance(chart.payment_terms[1], PaymentTerms)
         self._bind(opened, identity)
         opened = replace(opened, loaded=replace(opened.loaded, settings=self._changed(opened.settings)))
         identity = replace(identity, details={**identity.details, **(self.identity or {})})
-        return Checking(opened, identity, chart, planned)
+        return Checking(opened, identity, chart, planned, earlier)
 
     def _changed(self, settings: ConnectionSettings) -> ConnectionSettings:
         for section, values in (self.settings or {}).items():
@@ -128,6 +135,12 @@ CASES: list[tuple[str, Arranged, Arranged, str]] = [
         {"barred_known": False},
         {},
         "does not let this app read which periods are barred",
+    ),
+    (
+        "what_stands_already_is_not_booked_again",
+        {"earlier": "kunde0@example.com"},
+        {"earlier": "another@example.com"},
+        "the ledger has 1 documents of 1 of the customers that are due, since 2026-10-27 (the last of 2026-10-27)",
     ),
 ]
 

@@ -269,3 +269,34 @@ def test_a_link_that_is_gone_is_said_to_be_so_and_matched_anew() -> None:
     assert isinstance(planned, PlannedCustomer)
     assert planned.number == 101
     assert planned.evidence[0].outcome == "gone"
+
+
+@pytest.mark.parametrize("settings", [{"on_not_found": "hold"}, {"on_not_found": "create"}])
+def test_a_link_that_is_gone_is_made_again_or_held_by_that_name(settings: dict[str, Any]) -> None:
+    planned = plan(customer(), linked=300, connection=customers(**settings))
+    if settings["on_not_found"] == "create":
+        assert isinstance(planned, PlannedCustomer)
+        assert (planned.action, planned.gone) == ("create", 300)
+        return
+    assert isinstance(planned, Hold)
+    assert planned.problem.code == "E-CUST-GONE"
+    assert planned.problem.message.startswith("customer 300 is no longer in the ledger, and ")
+    assert planned.problem.found == "300"
+
+
+def test_a_number_that_is_gone_is_not_matched_although_stripe_names_it() -> None:
+    """The ledger gave it to somebody else."""
+    connection = customers(match=[{"stripe": "metadata.no", "ledger": "number"}, {"stripe": "email", "ledger": "email"}])
+    planned = plan(
+        customer(metadata={"no": "300"}), stored(300, "Somebody else", email="x@example.com"), linked=300, connection=connection
+    )
+    assert isinstance(planned, PlannedCustomer)
+    assert (planned.action, planned.gone) == ("create", 300)
+
+
+def test_a_link_that_went_to_somebody_else_follows_the_number_that_stripe_names_by_now() -> None:
+    connection = customers(match=[{"stripe": "metadata.no", "ledger": "number"}, {"stripe": "email", "ledger": "email"}])
+    other = stored(300, "Somebody else", email="other@example.com")
+    planned = plan(customer(metadata={"no": "301"}), other, stored(301, "The right one"), known=other, connection=connection)
+    assert isinstance(planned, PlannedCustomer)
+    assert (planned.action, planned.number) == ("use", 301)

@@ -5,6 +5,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from decimal import Decimal
+from typing import Literal
 
 from cloudify_pipeline.accounting.chart import Chart, Number
 from cloudify_pipeline.accounting.documents import FieldValue, SalesDocument, Totals
@@ -151,6 +152,23 @@ class FakeLedger:
         found = (d for d in self.stored.values() if d.kind in kinds)
         return [document for document in found if document.date is not None and first <= document.date <= last]
 
+    def lookup_calls(self, kind: Literal["customer", "product"], lookups: Sequence[Lookup], stored: int) -> int:
+        return 1
+
+    def made_by(self, write: Write, record: LedgerRecord) -> bool:
+        body = json.loads(write.body)
+        same_fields = all(record.fields.get(path) == value for path, value in body.get("fields", {}).items())
+        return same_fields and record.name == body["name"] and body["number"] in {None, record.number}
+
+    async def mentioning(self, texts: Sequence[str]) -> Sequence[LedgerDocument]:
+        return [one for one in self.stored.values() if any(text.lower() in said.lower() for text in texts for said in one.texts)]
+
+    def mention_calls(self, texts: Sequence[str], stored: Mapping[StoredKind, int]) -> int:
+        return 1
+
+    async def documents_of(self, customers: Sequence[Number]) -> Sequence[LedgerDocument]:
+        return [one for one in self.stored.values() if one.customer in customers]
+
     async def sales_entries(self, first: date, last: date) -> Sequence[SalesEntry] | None:
         return None
 
@@ -266,5 +284,5 @@ def _hits(lookup: Lookup, records: object) -> tuple[LedgerRecord, ...]:
     return tuple(
         record
         for record in records  # type: ignore[attr-defined]
-        if lookup.value == str(record.number if lookup.field == "number" else record.fields.get(lookup.field))
+        if lookup.value == str({"number": record.number, "name": record.name}.get(lookup.field, record.fields.get(lookup.field)))
     )

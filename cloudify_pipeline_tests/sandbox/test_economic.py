@@ -273,6 +273,13 @@ async def test_vat_is_zone_times_group(books: Books, zone: int, product: str, va
     assert made.json()["vatAmount"] == vat
 
 
+async def test_line_ends_come_back_as_the_store_says(books: Books) -> None:
+    number = books.store.add_customer(name="Steen 3 ApS", address="Steen 3 ApS\nVirksomhedsvej 58")["customerNumber"]
+    assert (await books.get(f"/customers/{number}")).json()["address"] == "Steen 3 ApS\nVirksomhedsvej 58"
+    books.store.carriage_returns = True
+    assert (await books.get(f"/customers/{number}")).json()["address"] == "Steen 3 ApS\rVirksomhedsvej 58"
+
+
 @pytest.mark.parametrize(("mode", "vat"), [("per_document", "0.76"), ("per_line", "0.77")])
 async def test_where_vat_is_rounded_is_the_stores_choice(books: Books, mode: Any, vat: str) -> None:
     books.store.vat_rounding = mode

@@ -17,6 +17,12 @@ def new_buyers(company: Company) -> None:
         company.pay(company.invoice(company.customer(f"Buyer {n} ApS", email=f"{n}@example.com")))
 
 
+def many_without_email(company: Company) -> None:
+    """So many that their names and ids fill several filters, and none of them with an e-mail address."""
+    for n in range(40):
+        company.pay(company.invoice(company.customer(f"Forbruger nummer {n}, Frederiksberg", email=None)))
+
+
 def changed_draft(company: Company) -> None:
     drafts = [row for row in company.sandbox.stripe.rows("invoice") if row["status"] == "open"]
     company.sandbox.stripe.update_invoice(drafts[0]["id"], at=company.now, metadata={"po": "PO-2"})
@@ -55,6 +61,7 @@ def refund_failed(company: Company) -> None:
 CASES: dict[str, tuple[Callable[[Company], Any], int]] = {
     "nothing": (lambda company: None, 0),
     "three new buyers": (new_buyers, 9),
+    "forty buyers without e-mail": (many_without_email, 120),
     "a draft that changed": (changed_draft, 1),
     "a draft to be booked": (paid_draft, 1),
     "all of it": (both, 10),
@@ -68,7 +75,7 @@ def test_the_plan_counts_the_calls_of_the_posting(company: Company, case: str) -
     happens, writes = CASES[case]
     rules = [{"when": "paid", "create": "booked_invoice"}, {"when": "finalized", "create": "draft_invoice"}]
     more = {"fields": {"notes.heading": "metadata.po"}, "corrections": {"refunds": "credit"}}
-    company.configure(invoices={"rules": rules, **more})
+    company.configure(invoices={"rules": rules, **more}, customers={"on_empty_match_field": "create"})
     buyer = company.customer()
     for _ in range(2):
         company.invoice(buyer, days_until_due=14, metadata={"po": "PO-1"})

@@ -128,20 +128,23 @@ class EconomicClient:
             message = f"e-conomic gave no usable answer to GET {path} in {self._attempts} attempts: {error}"
             raise Unreachable(message, code=error.code) from error
 
-    async def items(self, path: str, *, where: str | None = None, sort: str | None = None) -> tuple[list[Any], int]:
+    async def items(
+        self, path: str, *, where: str | None = None, sort: str | None = None, keep: Callable[[Any], bool] | None = None
+    ) -> tuple[list[Any], int]:
         """Every item of a collection, and how many there are without the filter `where`.
 
-        Pages are numbers, not snapshots: when the count moves while they are read, they are read again.
+        Of a long list only what `keep` says is held in memory. Pages are numbers, not snapshots: when the count moves while
+        they are read, they are read again.
         """
         found: list[Any] = []
         total = 0
         for _ in range(3):
-            first = await self._page(path, 0, where, sort)
+            first = await self._page(path, 0, where, sort, keep)
             pages = math.ceil(_paged(first, "results") / PAGE)
-            rest = await asyncio.gather(*(self._page(path, number, where, sort) for number in range(1, pages)))
+            rest = await asyncio.gather(*(self._page(path, number, where, sort, keep) for number in range(1, pages)))
             answers = [first, *rest]
-            while (answers[-1].get("pagination") or {}).get("nextPage") and answers[-1]["collection"]:
-                answers.append(await self._page(path, len(answers), where, sort))
+            while (answers[-1].get("pagination") or {}).get("nextPage") and not answers[-1].get("empty"):
+                answers.append(await self._page(path, len(answers), where, sort, keep))
             found = [item for answer in answers for item in answer["collection"]]
             total = (first.get("pagination") or {}).get("resultsWithoutFilter", _UNTOLD)
             if len({_paged(answer, "results") for answer in answers}) == 1:
@@ -196,11 +199,15 @@ class EconomicClient:
         from_cache = answer.headers.get("X-ResultFromCache", "").lower() == "true"
         return Reply(answer.status_code, data, request_id, from_cache)
 
-    async def _page(self, path: str, number: int, where: str | None, sort: str | None) -> Any:
+    async def _page(self, path: str, number: int, where: str | None, sort: str | None, keep: Callable[[Any], bool] | None) -> Any:
         query: dict[str, str | int] = {"skippages": number, "pagesize": PAGE}
         query |= {"sort": sort} if sort else {}
         query |= {"filter": where} if where else {}
-        return await self.read(path, query, expect="collection")
+        answer = await self.read(path, query, expect="collection")
+        items = answer["collection"]
+        paged = {"results": len(items), **(answer.get("pagination") or {})}
+        kept = items if keep is None else [item for item in items if keep(item)]
+        return {"pagination": paged, "collection": kept, "empty": not items}
 
     async def _read_once(self, url: str, path: str, tolerate: Collection[int], expect: str | None) -> Any:
         self.requests.reads += 1

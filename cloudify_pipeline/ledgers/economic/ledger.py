@@ -6,23 +6,23 @@ import time
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, timedelta
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import quote
 
 import httpx
 
 from cloudify_pipeline.accounting.chart import Chart, Number
 from cloudify_pipeline.accounting.documents import FieldValue, SalesDocument
-from cloudify_pipeline.accounting.parties import Candidates, Lookup
+from cloudify_pipeline.accounting.parties import Candidates, LedgerRecord, Lookup
 from cloudify_pipeline.errors import OutcomeUnknown, Refused
+from cloudify_pipeline.ledgers.economic import keyed, mentions, wire, writes
 from cloudify_pipeline.ledgers.economic import lookups as finding
-from cloudify_pipeline.ledgers.economic import wire, writes
 from cloudify_pipeline.ledgers.economic.chart import read_chart
 from cloudify_pipeline.ledgers.economic.client import API_BASE, ATTEMPTS, OPENAPI_BASE, TIMEOUT, EconomicClient, Reply
 from cloudify_pipeline.ledgers.economic.entries import sales_entries
 from cloudify_pipeline.ledgers.economic.fields import CUSTOMER_FIELDS, DOCUMENT_FIELDS, PRODUCT_FIELDS
 from cloudify_pipeline.ledgers.economic.filters import path
-from cloudify_pipeline.ledgers.economic.records import at, customer_record, document_record, not_kept, product_record
+from cloudify_pipeline.ledgers.economic.records import at, customer_record, document_record, made_by, not_kept, product_record
 from cloudify_pipeline.ledgers.economic.replacement import update_document
 from cloudify_pipeline.ledgers.port import (
     Answer,
@@ -67,7 +67,7 @@ class EconomicLedger:
     idempotency_window = timedelta(minutes=50)
     # reference/performance.md §3: fair use of an agreement.
     daily_calls: int | None = 50_000
-    look_reads = finding.PLACES
+    look_reads = keyed.LOOK_READS
 
     def __init__(
         self,
@@ -165,16 +165,36 @@ class EconomicLedger:
 
     async def keyed_documents(self, prefix: str, *, after: str | None = None) -> Keyed:
         """Every document whose reference begins with `prefix`; since the mark `after`, where one is given."""
-        found = await finding.keyed_documents(self._client, prefix, after=after)
+        found = await keyed.keyed_documents(self._client, prefix, after=after)
         return replace(found, documents=[replace(one, url=self._web) for one in found.documents])
 
     async def unbooked_documents(self, prefix: str, kinds: Collection[StoredKind]) -> Sequence[LedgerDocument]:
         """The drafts and open orders of these `kinds` whose reference begins with `prefix`."""
-        return [replace(found, url=self._web) for found in await finding.unbooked_documents(self._client, prefix, kinds)]
+        return [replace(found, url=self._web) for found in await keyed.unbooked_documents(self._client, prefix, kinds)]
 
     async def documents_dated(self, first: date, last: date, kinds: Sequence[StoredKind]) -> Sequence[LedgerDocument]:
         """Every document of these `kinds` and days."""
         return [replace(found, url=self._web) for found in await finding.documents_dated(self._client, first, last, kinds)]
+
+    def lookup_calls(self, kind: Literal["customer", "product"], lookups: Sequence[Lookup], stored: int) -> int:
+        """How many reads the look-ups of customers or products make."""
+        return finding.record_calls(finding.CUSTOMERS if kind == "customer" else finding.PRODUCTS, lookups, stored)
+
+    def made_by(self, write: Write, record: LedgerRecord) -> bool:
+        """Whether `record` is what `write` made or would make."""
+        return made_by(wire.parse(write.body), record)
+
+    async def mentioning(self, texts: Sequence[str]) -> Sequence[LedgerDocument]:
+        """Every document in whose reference, heading or text lines one of `texts` stands; lists do not show its lines."""
+        return [replace(found, url=self._web) for found in await mentions.mentioning(self._client, texts)]
+
+    def mention_calls(self, texts: Sequence[str], stored: Mapping[StoredKind, int]) -> int:
+        """How many reads :meth:`mentioning` makes."""
+        return mentions.mention_calls(texts, stored)
+
+    async def documents_of(self, customers: Sequence[Number]) -> Sequence[LedgerDocument]:
+        """Every document of these customers."""
+        return [replace(found, url=self._web) for found in await mentions.documents_of(self._client, customers)]
 
     async def sales_entries(self, first: date, last: date) -> Sequence[SalesEntry] | None:
         """Every booked entry of these days on a sales account or with a VAT code of one; None without the right to read them."""

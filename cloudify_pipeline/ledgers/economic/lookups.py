@@ -4,10 +4,8 @@ Fair use is 50,000 calls a day for an agreement (performance.md §3): ten thousa
 """
 
 import asyncio
-import dataclasses
 import math
-import re
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal, InvalidOperation
@@ -19,12 +17,12 @@ from cloudify_pipeline.ledgers.economic import filters, wire
 from cloudify_pipeline.ledgers.economic.client import PAGE, EconomicClient
 from cloudify_pipeline.ledgers.economic.fields import CUSTOMER_FIELDS, NUMBER, PRODUCT_FIELDS
 from cloudify_pipeline.ledgers.economic.records import NUMBER_OF, customer_record, document_record, product_record
-from cloudify_pipeline.ledgers.port import Keyed, LedgerDocument, StoredKind
+from cloudify_pipeline.ledgers.port import LedgerDocument, StoredKind
 from cloudify_pipeline.mapping.fields import FieldCatalogue
 
 REFERENCE = "references.other"
 
-_COLLECTIONS: tuple[tuple[str, StoredKind], ...] = (
+COLLECTIONS: tuple[tuple[str, StoredKind], ...] = (
     # In the order in which a document moves on, so that one that moves while it is looked for is met at least once.
     ("/orders/drafts", "draft_order"),
     ("/orders/sent", "draft_order"),
@@ -32,7 +30,6 @@ _COLLECTIONS: tuple[tuple[str, StoredKind], ...] = (
     ("/invoices/drafts", "draft_invoice"),
     ("/invoices/booked", "booked_invoice"),
 )
-PLACES = len(_COLLECTIONS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +55,7 @@ async def records(client: EconomicClient, kind: Kind, lookups: Sequence[Lookup])
     groups = list(_filters(catalogue, own_number, askable))
     # A field that cannot be searched needs the whole list, and then the list answers everything.
     whole = any(not catalogue[lookup.field].filterable for lookup in askable)
-    items = await _fetch(client, kind.collection, own_number, [None] if whole else groups)
+    items = await fetch(client, kind.collection, own_number, [None] if whole else groups)
     found: dict[tuple[str, str], list[LedgerRecord]] = {}
     fields = {lookup.field for lookup in askable}
     for item in items:
@@ -69,6 +66,12 @@ async def records(client: EconomicClient, kind: Kind, lookups: Sequence[Lookup])
     return {lookup: tuple(found.get((lookup.field, _comparable(catalogue, lookup) or ""), ())) for lookup in lookups}
 
 
+def record_calls(kind: Kind, lookups: Sequence[Lookup], stored: int) -> int:
+    """How many reads :func:`records` makes where about `stored` records stand."""
+    askable = [lookup for lookup in dict.fromkeys(lookups) if _comparable(kind.catalogue, lookup) is not None]
+    return fetch_calls(list(_filters(kind.catalogue, kind.own_number, askable)), stored)
+
+
 async def documents(client: EconomicClient, keys: Sequence[str]) -> Mapping[str, tuple[LedgerDocument, ...]]:
     """Every document whose reference is one of `keys`, or begins with one and goes on with an account or revision."""
     wanted = [key for key in dict.fromkeys(keys) if key.strip()]
@@ -76,96 +79,21 @@ async def documents(client: EconomicClient, keys: Sequence[str]) -> Mapping[str,
     if not wanted:
         return {}
     groups = list(filters.joined(filters.contains(REFERENCE, key) for key in wanted))
-    for collection, kind in _COLLECTIONS:
+    for collection, kind in COLLECTIONS:
         archived = collection == "/orders/archived"
-        for item in await _fetch(client, collection, NUMBER_OF[kind], list(groups)):
+        for item in await fetch(client, collection, NUMBER_OF[kind], list(groups)):
             document = document_record(kind, item)
             for key in carried(document.key, found):
                 if not (archived and document.number in {other.number for other in found[key]}):
                     found[key].append(document)
-    return {key: tuple(await _settled(client, documents)) for key, documents in found.items()}
-
-
-async def keyed_documents(client: EconomicClient, prefix: str, *, after: str | None = None) -> Keyed:
-    """Every document whose reference begins with `prefix`, in its present place; of an archived order what it became.
-
-    A booked number is given once and only goes up, so what was booked since the mark `after` has a higher one; an order that
-    was archived before it was ever seen open likewise. Drafts and open orders are few, and are all read.
-    """
-    seen = _Mark.read(after)
-    found = await _keyed(client, prefix, _COLLECTIONS, seen)
-    return Keyed(await _present(client, found), str(seen.beyond(found)))
-
-
-async def unbooked_documents(client: EconomicClient, prefix: str, kinds: Collection[StoredKind]) -> list[LedgerDocument]:
-    """The drafts and open orders of these `kinds` whose reference begins with `prefix`."""
-    places = [(place, kind) for place, kind in _COLLECTIONS if kind in kinds and place not in _GROWING]
-    return [document for _, document in await _keyed(client, prefix, places, _Mark())]
-
-
-_Found = list[tuple[str, LedgerDocument]]
-"""(collection, document)."""
-
-
-async def _keyed(client: EconomicClient, prefix: str, places: Sequence[tuple[str, StoredKind]], seen: "_Mark") -> _Found:
-    found: _Found = []
-    for collection, kind in places:
-        number = NUMBER_OF[kind]
-        where = filters.contains(REFERENCE, prefix) + seen.clause(collection, number)
-        documents = (document_record(kind, item) for item in await _fetch(client, collection, number, [where]))
-        found += [(collection, document) for document in documents if document.key.startswith(prefix)]
-    return found
-
-
-async def _present(client: EconomicClient, found: _Found) -> list[LedgerDocument]:
-    once: dict[tuple[str, Any], LedgerDocument] = {}
-    for _, document in found:
-        once.setdefault((document.kind, document.number), document)
-    by_key: dict[str, list[LedgerDocument]] = {}
-    for document in once.values():
-        by_key.setdefault(document.key, []).append(document)
-    return [document for several in by_key.values() for document in await _settled(client, several)]
-
-
-_GROWING = {"/invoices/booked": "booked", "/orders/archived": "archived"}
-"""Collections that only ever grow, and what a mark calls them."""
-_OVERLAP = 200
-"""So many numbers before the mark are read again: two bookings at one moment may appear in either order."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Mark:
-    """The highest numbers that were seen: ``archived 55, booked 20188``."""
-
-    numbers: Mapping[str, int] = dataclasses.field(default_factory=dict)
-
-    @classmethod
-    def read(cls, text: str | None) -> "_Mark":
-        return cls({name: int(number) for name, number in re.findall(r"(booked|archived) (\d+)", text or "")})
-
-    def clause(self, collection: str, own_number: str) -> str:
-        """What is added to the filter of `collection`; nothing where all of it is asked for."""
-        seen = self.numbers.get(_GROWING.get(collection, ""), 0) - _OVERLAP
-        return f"$and:{own_number}$gt:{seen}" if seen > 0 else ""
-
-    def beyond(self, found: _Found) -> "_Mark":
-        """The mark after `found` was seen."""
-        highest = dict(self.numbers)
-        for collection, document in found:
-            name = _GROWING.get(collection)
-            if name is not None:
-                highest[name] = max(highest.get(name, 0), int(document.number))
-        return _Mark(highest)
-
-    def __str__(self) -> str:
-        return ", ".join(f"{name} {number}" for name, number in sorted(self.numbers.items()))
+    return {key: tuple(await settled(client, documents)) for key, documents in found.items()}
 
 
 async def documents_dated(client: EconomicClient, first: date, last: date, kinds: Sequence[StoredKind]) -> list[LedgerDocument]:
     """Every document of these `kinds` and days, both included. Archived orders became something else, and are left out."""
-    places = [(place, kind) for place, kind in _COLLECTIONS if kind in kinds and place != "/orders/archived"]
+    places = [(place, kind) for place, kind in COLLECTIONS if kind in kinds and place != "/orders/archived"]
     where = filters.between("date", first, last)
-    listed = await asyncio.gather(*(_fetch(client, place, NUMBER_OF[kind], [where]) for place, kind in places))
+    listed = await asyncio.gather(*(fetch(client, place, NUMBER_OF[kind], [where]) for place, kind in places))
     return [document_record(kind, item) for (_, kind), items in zip(places, listed, strict=True) for item in items]
 
 
@@ -180,7 +108,7 @@ def carried(reference: str, keys: Mapping[str, Any]) -> list[str]:
     return [prefix for prefix in prefixes if prefix in keys and carries(reference, prefix)]
 
 
-async def _settled(client: EconomicClient, documents: list[LedgerDocument]) -> list[LedgerDocument]:
+async def settled(client: EconomicClient, documents: list[LedgerDocument]) -> list[LedgerDocument]:
     """`documents` without those that moved on while they were read: one document is not two."""
     kinds = {document.kind for document in documents}
     if len(documents) < 2 or len(kinds) < 2:
@@ -201,19 +129,34 @@ async def _stands(client: EconomicClient, document: LedgerDocument) -> bool:
     return await client.read(filters.path("orders", "sent", document.number), tolerate={404}) is not None
 
 
-async def _fetch(client: EconomicClient, collection: str, own_number: str, groups: Sequence[str | None]) -> list[Any]:
-    """The items of `collection` that answer all `groups` of filters, once each, by key. None in `groups`: the whole list."""
-    first, total = await client.items(collection, where=groups[0], sort=own_number)
+async def fetch(
+    client: EconomicClient,
+    collection: str,
+    own_number: str,
+    groups: Sequence[str | None],
+    keep: Callable[[Any], bool] | None = None,
+) -> list[Any]:
+    """The items of `collection` that answer all `groups` of filters, once each, by key. None in `groups`: the whole list.
+
+    What `keep` does not want of a whole list is not held in memory.
+    """
+
+    async def listed(where: str | None) -> tuple[list[Any], int]:
+        return await client.items(collection, where=where, sort=own_number, keep=keep)
+
+    first, total = await listed(groups[0])
     rest = groups[1:]
     if rest and math.ceil(total / PAGE) < len(rest):
-        answers = [(await client.items(collection, sort=own_number))[0]]
+        answers = [(await listed(None))[0]]
     else:
-        answers = [
-            first,
-            *(items for items, _ in await asyncio.gather(*(client.items(collection, where=g, sort=own_number) for g in rest))),
-        ]
+        answers = [first, *(items for items, _ in await asyncio.gather(*map(listed, rest)))]
     unique = {item[own_number]: item for items in answers for item in items}
     return [unique[number] for number in sorted(unique)]
+
+
+def fetch_calls(groups: Sequence[str], stored: int) -> int:
+    """How many reads :func:`fetch` makes of a list of about `stored` items, where no answer is longer than a page."""
+    return min(len(groups), 1 + max(1, math.ceil(stored / PAGE)))
 
 
 def _filters(catalogue: FieldCatalogue, own_number: str, lookups: Sequence[Lookup]) -> Iterable[str]:

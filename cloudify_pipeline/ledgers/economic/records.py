@@ -12,6 +12,9 @@ from cloudify_pipeline.ledgers.economic.fields import CUSTOMER_FIELDS, NUMBER, P
 from cloudify_pipeline.ledgers.port import LedgerDocument, StoredKind
 from cloudify_pipeline.mapping.fields import FieldCatalogue
 
+TEXTS = ("references.other", "notes.heading", "notes.textLine1", "notes.textLine2")
+"""What lists of documents show, and filter by, of the words on them; lines are shown of a single document only (§4)."""
+
 NUMBER_OF: dict[StoredKind, str] = {
     "draft_invoice": "draftInvoiceNumber",
     "booked_invoice": "bookedInvoiceNumber",
@@ -77,6 +80,7 @@ def document_record(kind: StoredKind, raw: Mapping[str, Any]) -> LedgerDocument:
         vat_zone=at(raw, "recipient.vatZone.vatZoneNumber"),
         exchange_rate=_amount(raw, "exchangeRate") if raw.get("exchangeRate") else None,
         base=_in_base_currency(raw),
+        texts=tuple(str(text) for path in TEXTS if (text := at(raw, path))),
     )
 
 
@@ -110,6 +114,28 @@ def same(sent: Any, stored: Any) -> bool:
         except InvalidOperation:
             return False
     return wire.normal(str(sent)) == wire.normal(str(stored))
+
+
+_TELLING = frozenset({
+    "customerNumber", "productNumber", "email", "address", "corporateIdentificationNumber", "pNumber", "ean",
+    "publicEntryNumber", "vatNumber", "telephoneAndFaxNumber", "mobilePhone", "website",
+})  # fmt: skip
+"""What tells one customer or product from another of its name."""
+_DEFAULTS = frozenset("currency customerGroup paymentTerms vatZone layout productGroup unit".split())  # noqa: SIM905
+"""What the settings give every new record: no sign of which one it is, and people change it later."""
+
+
+def made_by(sent: Mapping[str, Any], record: LedgerRecord) -> bool:
+    """Whether `record` shows what a create `sent`, so that it is what the create made or would make.
+
+    A name and defaults alone are many a record's. One that agrees in all of them and says nothing more about who it is
+    cannot be told by anybody from the one that the create would make, so it is that one; a record that says more is somebody
+    of whom this customer told nothing.
+    """
+    if _TELLING & sent.keys():
+        return not any(not_kept({name: value for name, value in sent.items() if name not in _DEFAULTS}, record.raw))
+    own = {"customerNumber", "productNumber"}
+    return not any(not_kept(sent, record.raw)) and not any(record.raw.get(name) for name in _TELLING - own)
 
 
 def _fields(raw: Mapping[str, Any], catalogue: FieldCatalogue, own_number: str) -> dict[str, FieldValue]:

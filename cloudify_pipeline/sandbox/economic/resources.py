@@ -1,6 +1,7 @@
 """The resources that can be written: customers, products, draft invoices and orders, and the booking of invoices."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from cloudify_pipeline.sandbox.economic import documents, parties
 from cloudify_pipeline.sandbox.economic.errors import Json, not_found
@@ -126,7 +127,8 @@ class Resources:
         return Reply(201, self._shown(request, kind, record), {"Location": self._address(request, kind, record)})
 
     def _shown(self, request: Request, kind: Kind, record: Json) -> Json:
-        return {**linked(record, request.base), "self": self._address(request, kind, record)}
+        shown = {**linked(record, request.base), "self": self._address(request, kind, record)}
+        return _with_carriage_returns(shown) if self.store.carriage_returns else shown
 
     def _address(self, request: Request, kind: Kind, record: Json) -> str:
         return f"{request.base}/{kind.address}/{encoded(record[kind.key])}"
@@ -138,3 +140,12 @@ class Resources:
         if not part.isdecimal() or int(part) < 1:
             raise not_found("E06000")
         return int(part)
+
+
+def _with_carriage_returns(value: Any) -> Any:
+    """`value` with every line end of its texts as a CR."""
+    if isinstance(value, str):
+        return value.replace("\r\n", "\n").replace("\n", "\r")
+    if isinstance(value, dict):
+        return {name: _with_carriage_returns(inner) for name, inner in value.items()}
+    return [_with_carriage_returns(inner) for inner in value] if isinstance(value, list) else value

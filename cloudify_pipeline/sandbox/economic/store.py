@@ -69,11 +69,13 @@ class EconomicStore:
     """One agreement. `path` None keeps it in memory; seed it with :meth:`seed` before use.
 
     `vat_rounding` says where VAT is rounded: on the sum of each rate (default) or on every line.
-    `rate_limit` is the number of tokens per minute.
+    `rate_limit` is the number of tokens per minute. With :attr:`carriage_returns` every line end in an answer is a CR, as was
+    recorded once of an address.
     """
 
     def __init__(self, path: Path | None = None, *, vat_rounding: VatRounding = "per_document", rate_limit: int = 10_000) -> None:
         self.vat_rounding: VatRounding = vat_rounding
+        self.carriage_returns = False
         self.rate_limit = rate_limit
         self.lock = threading.RLock()
         self.calls: deque[Call] = deque(maxlen=_CALLS_KEPT)

@@ -94,7 +94,8 @@ def _holds(item: dict[str, Any], clause: str) -> bool:
         return False
     if found["op"] == "in":
         return str(have) in found["value"].strip("[]").split(",")
-    value = unescape(found["value"]).casefold()
+    text = found["value"].replace("[[]", "[") if found["op"] == "like" else found["value"]
+    value = unescape(text).casefold()
     return value == str(have).casefold() if found["op"] == "eq" else value in str(have).casefold()
 
 
