@@ -55,6 +55,11 @@ LOGGED: Mapping[str, tuple[str, bool]] = {
     "rounding_seen": ("how the ledger rounded VAT in the answers to our own documents", False),
     "relinks": ("when it was read which documents of ours stood in the ledger already", False),
     "vat_sales": ("each posted document's sums by VAT code, with the buyer's country and VAT number, for the VAT return", True),
+    "decisions": (
+        "what was decided of each document, customer and product when it was sent: rule, settings, VAT decision with what it "
+        "looked at, and each field with its Stripe path, the value found there and what was written",
+        True,
+    ),
     "meant": ("what a replaced draft was last meant to say", True),
     "alerts": ("what somebody is to be told of: cause, count, sums, and some records' numbers", False),
     "alert_deliveries": ("which route was told of it, and when", True),

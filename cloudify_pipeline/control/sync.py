@@ -31,6 +31,7 @@ from cloudify_pipeline.planning.plans import (
 )
 from cloudify_pipeline.posting.documents import Portion, post_documents
 from cloudify_pipeline.posting.endings import Ending, RecordKind, undone
+from cloudify_pipeline.posting.log.chain import settings_in_force
 from cloudify_pipeline.posting.log.commits import GroupCommit
 from cloudify_pipeline.posting.log.lease import TERM, held
 from cloudify_pipeline.posting.log.vat_numbers import keep_vat_answers
@@ -171,7 +172,10 @@ def unreached(endings: Sequence[Ending]) -> list[Ending]:
 async def _executor(opened: OpenConnection, run_id: str) -> AsyncIterator[Executor]:
     with held(opened.log.engine, opened.name, now=opened.clock()) as lease:
         async with opened.ledger() as ledger, GroupCommit(opened.log.engine) as commits:
-            executor = Executor(ledger, opened.log, commits, lease=lease, run_id=run_id, clock=opened.clock)
+            planned_by = settings_in_force(opened.log.engine, opened.name) or opened.loaded.hash
+            executor = Executor(
+                ledger, opened.log, commits, lease=lease, run_id=run_id, clock=opened.clock, settings_hash=planned_by
+            )
             beating = asyncio.create_task(_keep_lease(executor))
             try:
                 yield executor

@@ -9,6 +9,7 @@ from cloudify_pipeline.accounting.parties import LedgerRecord, Lookup
 from cloudify_pipeline.errors import Problem, Refused
 from cloudify_pipeline.ledgers.port import CustomerWrite, Operation, ProductWrite
 from cloudify_pipeline.planning.plans import Hold, PlannedCustomer, PlannedProduct, revision
+from cloudify_pipeline.posting.decided import decided
 from cloudify_pipeline.posting.endings import Ending, RecordKind, undone
 from cloudify_pipeline.posting.log.store import Identity, LogChange
 from cloudify_pipeline.posting.protocol import Done, Executor, Found, NotDone
@@ -33,9 +34,9 @@ async def _ending(executor: Executor, kind: RecordKind, plan: PlannedCustomer | 
         # A plan from before the link was made must not make a second one.
         return Ending(kind, plan.stripe_id, "posted", number=linked_before.number, name=plan.name, revision=mark)
     if plan.action == "use" and plan.number is not None:
-        done: Done | NotDone = await _use(executor, kind, plan, plan.number)
+        done: Done | NotDone = await _use(executor, kind, plan, plan.number, linked_before)
     elif plan.action == "update" and plan.number is not None:
-        done = await _update(executor, kind, plan, plan.number)
+        done = await _update(executor, kind, plan, plan.number, linked_before)
     else:
         done = await _create(executor, kind, plan, mark)
     if isinstance(done, NotDone):
@@ -50,16 +51,29 @@ async def _ending(executor: Executor, kind: RecordKind, plan: PlannedCustomer | 
     )
 
 
-async def _use(executor: Executor, kind: RecordKind, plan: PlannedCustomer | PlannedProduct, number: Number) -> Done:
+async def _use(
+    executor: Executor, kind: RecordKind, plan: PlannedCustomer | PlannedProduct, number: Number, before: Identity | None
+) -> Done:
     """Link what was found. Where an earlier create was never answered, what is found now is what it made."""
     done = Done(number, made=False)
     concluding = executor.concluding("create_customer" if kind == "customer" else "create_product", _key(plan), number)
     link = _linked(executor, kind, plan, executor.clock(), created=bool(concluding))
-    await executor.commit(link(done), *concluding)
+    await executor.commit(link(done), *concluding, *([] if concluding else _newly_linked(executor, plan, number, before)))
     return done
 
 
-async def _update(executor: Executor, kind: RecordKind, plan: PlannedCustomer | PlannedProduct, number: Number) -> Done | NotDone:
+def _newly_linked(
+    executor: Executor, plan: PlannedCustomer | PlannedProduct, number: Number, before: Identity | None
+) -> list[LogChange]:
+    """The change that keeps why a record of the ledger was taken for this one; it was decided once."""
+    if before is not None and str(before.number) == str(number):
+        return []
+    return [executor.keeping(decided(plan, sent=False), executor.clock())]
+
+
+async def _update(
+    executor: Executor, kind: RecordKind, plan: PlannedCustomer | PlannedProduct, number: Number, before: Identity | None
+) -> Done | NotDone:
     key = _key(plan)
     try:
         if isinstance(plan, PlannedCustomer):
@@ -72,14 +86,15 @@ async def _update(executor: Executor, kind: RecordKind, plan: PlannedCustomer | 
     if write is None:
         done = Done(number, made=False)
         operation: Operation = "update_customer" if kind == "customer" else "update_product"
-        await executor.commit(link(done), *executor.concluding(operation, key, number))
+        concluding = executor.concluding(operation, key, number)
+        await executor.commit(link(done), *concluding, *([] if concluding else _newly_linked(executor, plan, number, before)))
         return done
 
     async def find() -> Found | Problem | None:
         # A replacement that was lost is simply sent again: it writes the same values over the same record.
         return None
 
-    return await executor.perform(write, revision=revision(plan), find=find, then=link)
+    return await executor.perform(write, revision=revision(plan), find=find, then=link, decided=decided(plan))
 
 
 async def _create(executor: Executor, kind: RecordKind, plan: PlannedCustomer | PlannedProduct, mark: str) -> Done | NotDone:
@@ -98,7 +113,8 @@ async def _create(executor: Executor, kind: RecordKind, plan: PlannedCustomer | 
     async def find() -> Found | Problem | None:
         return await _find(executor, kind, plan)
 
-    return await executor.perform(write, revision=mark, find=find, then=_linked(executor, kind, plan, executor.clock()))
+    link = _linked(executor, kind, plan, executor.clock())
+    return await executor.perform(write, revision=mark, find=find, then=link, decided=decided(plan))
 
 
 async def _find(executor: Executor, kind: RecordKind, plan: PlannedCustomer | PlannedProduct) -> Found | Problem | None:

@@ -21,6 +21,7 @@ from cloudify_pipeline.ledgers.port import Answer, Ledger, LedgerDocument, Opera
 from cloudify_pipeline.posting.endings import RecordKind
 from cloudify_pipeline.posting.limits import Breaker
 from cloudify_pipeline.posting.log.commits import GroupCommit
+from cloudify_pipeline.posting.log.decisions import Decided, decision_change
 from cloudify_pipeline.posting.log.lease import Lease
 from cloudify_pipeline.posting.log.store import LogChange, OpenOperation, PostingLog, body_hash
 
@@ -86,6 +87,7 @@ class Executor:
         lease: Lease,
         run_id: str,
         clock: Callable[[], datetime],
+        settings_hash: str = "",
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self.ledger = ledger
@@ -94,6 +96,8 @@ class Executor:
         self._lease = lease
         self.run_id = run_id
         self.clock = clock
+        self.settings_hash = settings_hash
+        """The settings by which what is posted was planned."""
         self._commits = commits
         self.claimed: dict[RecordKind, set[Number]] = {"customer": set(), "product": set(), "document": set()}
         """Records of the ledger that this run has found to be an unanswered create's."""
@@ -132,10 +136,22 @@ class Executor:
         with self.log.engine.connect() as db:
             self._lease.check(db)
 
+    def keeping(self, decided: Decided, now: datetime) -> LogChange:
+        """The change that keeps a decision of this run."""
+        return decision_change(self.connection, decided, self.settings_hash, now)
+
     async def perform(
-        self, write: Write, *, revision: str, find: Find, then: Callable[[Done], LogChange] | None = None
+        self,
+        write: Write,
+        *,
+        revision: str,
+        find: Find,
+        then: Callable[[Done], LogChange] | None = None,
+        decided: Decided | None = None,
     ) -> Done | NotDone:
         """Make `write` happen once. `then` gives the change that is committed together with the confirmed outcome.
+
+        `decided` is kept together with the intent: what stands is explained by what was decided when it was sent.
 
         Raises:
             NotAuthorised: the ledger refuses the tokens; the run stops.
@@ -150,7 +166,7 @@ class Executor:
             stopped = self._breaker.open(write.operation)
             if stopped is not None:
                 return NotDone(stopped, retry=False)
-            return await self._send(write, revision=revision, find=find, then=then, earlier=unfinished)
+            return await self._send(write, revision=revision, find=find, then=then, earlier=unfinished, decided=decided)
 
     async def _settle(
         self, unfinished: OpenOperation, find: Find, then: Callable[[Done], LogChange] | None
@@ -173,8 +189,9 @@ class Executor:
         find: Find,
         then: Callable[[Done], LogChange] | None,
         earlier: OpenOperation | None,
+        decided: Decided | None,
     ) -> Done | NotDone:
-        operation_id, key = await self._intend(write, revision, earlier)
+        operation_id, key = await self._intend(write, revision, earlier, decided)
         for last in (False, True):
             started = time.monotonic()
             try:
@@ -225,7 +242,9 @@ class Executor:
         await self._record(operation_id, "found", done=done, then=then)
         return done
 
-    async def _intend(self, write: Write, revision: str, earlier: OpenOperation | None) -> tuple[int, str]:
+    async def _intend(
+        self, write: Write, revision: str, earlier: OpenOperation | None, decided: Decided | None
+    ) -> tuple[int, str]:
         now = self.clock()
         if (
             earlier is not None
@@ -244,6 +263,8 @@ class Executor:
             self._lease.extend(db, now)
             if earlier is not None:
                 self.log.outcome_change(earlier.id, outcome="absent", run_id=self.run_id, now=now).apply(db)
+            if decided is not None:
+                self.keeping(decided, now).apply(db)
             return int(intent.apply(db))
 
         return await self._commits.commit(change), key
