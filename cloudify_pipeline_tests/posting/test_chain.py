@@ -176,7 +176,9 @@ def test_two_rows_that_changed_places_are_found(kept: PostingLog, table: str, sw
         assert found.first_bad == 2
 
 
-@pytest.mark.parametrize("table", ["operations", "attempts", "records", "identities", "accepted", "vat_numbers", "vat_sales", "decisions"])
+@pytest.mark.parametrize(
+    "table", ["operations", "attempts", "records", "identities", "accepted", "vat_numbers", "vat_sales", "decisions"]
+)
 def test_a_row_that_was_slipped_in_is_found(kept: PostingLog, table: str) -> None:
     key = {"operations": "id", "attempts": "id", "accepted": "code", "vat_numbers": "number"}.get(table, "stripe_id")
     names = [column.name for column in t.metadata.tables[table].columns]
@@ -279,7 +281,14 @@ def test_writers_of_several_processes_cannot_fork_the_chain(log: PostingLog) -> 
 def older(log: PostingLog, poster: Callable[[], Any]) -> None:
     """Leave `log` as a version without the chain wrote it."""
     poster()
-    tamper(log, "DROP TABLE audit", "DROP TABLE audit_heads", "DROP TABLE search_terms", "DROP TABLE decisions", "UPDATE schema_version SET version = 1")
+    tamper(
+        log,
+        "DROP TABLE audit",
+        "DROP TABLE audit_heads",
+        "DROP TABLE search_terms",
+        "DROP TABLE decisions",
+        "UPDATE schema_version SET version = 1",
+    )
 
 
 def test_a_log_from_before_the_chain_opens_and_is_taken_over_with_its_next_change(poster: Poster, tmp_path: Path) -> None:
