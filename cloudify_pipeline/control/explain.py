@@ -31,7 +31,7 @@ from cloudify_pipeline.errors import NotAuthorised, RunStopped, SettingsError, S
 from cloudify_pipeline.planning.plans import Plan, PlannedDocument, load
 from cloudify_pipeline.posting.decided import Posted, posted
 from cloudify_pipeline.posting.endings import RecordKind
-from cloudify_pipeline.posting.log.chain import settings_since
+from cloudify_pipeline.posting.log.chain import settings_in_force, settings_since
 from cloudify_pipeline.posting.log.store import Identity
 from cloudify_pipeline.posting.log.vat_sales import kept_sales
 from cloudify_pipeline.posting.standing import ACCEPTED
@@ -90,14 +90,20 @@ class _Explainer:
         self._fresh: Planned | None = None
 
     async def explain(self, kind: RecordKind, stripe_id: str) -> Explained:
+        standing, then = self._standing(kind, stripe_id)
         plan = self._staged_plan(kind, stripe_id)
         plan_from: PlanFrom = "staged plan"
-        if plan is None:
-            plan, plan_from = await self._plan_now(kind, stripe_id), "planned now"
-        standing, then = self._standing(kind, stripe_id)
+        if plan is None or not self._by_these_settings():
+            now = await self._plan_now(kind, stripe_id)
+            if now is not None or plan is None or standing is not None:
+                plan, plan_from = now, "planned now"
         customer, products = self._named(kind, stripe_id, then.plan or plan)
         parties = self._party("customer", customer) if customer else None, *(self._party("product", one) for one in products)
         return self._explained(kind, stripe_id, plan, plan_from, standing, then, parties)
+
+    def _by_these_settings(self) -> bool:
+        """Whether the staged plans were made by the settings of now."""
+        return settings_in_force(self._opened.log.engine, self._opened.name) == self._opened.loaded.hash
 
     def _standing(self, kind: RecordKind, stripe_id: str) -> tuple[Identity | None, Posted]:
         """The ledger's record of it, and what was decided when it was posted; of one that does not stand, neither."""

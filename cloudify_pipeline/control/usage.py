@@ -7,7 +7,6 @@ A document that a lost or older log has found in the ledger by its key counts on
 Stripe account: in the month of its own date, and in the month in which it was found while nothing tells that date.
 """
 
-import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ from sqlalchemy import select
 from cloudify_pipeline.control.opened import OpenConnection
 from cloudify_pipeline.planning.records import BOOKS
 from cloudify_pipeline.posting.log.schema import identities, operations, records, vat_sales
-from cloudify_pipeline.posting.standing import FOUND, SEVERAL
+from cloudify_pipeline.posting.standing import FOUND, PREFIX, SEVERAL, stripe_id_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +41,7 @@ def usage(opened: OpenConnection) -> list[Month]:
     counted: Counter[tuple[str, str]] = Counter()
     for key, confirmed_at in _created(opened):
         month = _aware(confirmed_at).astimezone(BOOKS).strftime("%Y-%m")
-        counted[month, kinds.get(_stripe_id(key)) or "draft_invoice"] += 1
+        counted[month, kinds.get(stripe_id_of(key)) or "draft_invoice"] += 1
     for month, kind in _found(opened):
         counted[month, kind] += 1
     return [
@@ -71,7 +70,7 @@ def _found(opened: OpenConnection) -> Iterator[tuple[str, str]]:
     i, r, o, v = identities.c, records.c, operations.c, vat_sales.c
     created = select(o.id).where(
         o.connection == i.connection,
-        o.key == "stripe:" + i.stripe_id,
+        o.key == PREFIX + i.stripe_id,
         o.operation == "create_document",
         o.state == "confirmed",
     )
@@ -94,12 +93,6 @@ def _kinds(opened: OpenConnection) -> dict[str, str | None]:
     query = select(c.stripe_id, c.ledger_kind).where(c.connection == opened.name, c.kind == "document")
     with opened.log.engine.connect() as db:
         return {row.stripe_id: row.ledger_kind for row in db.execute(query)}
-
-
-def _stripe_id(key: str) -> str:
-    """The Stripe id in a durable key: ``stripe:in_1``, behind which account and revision may stand."""
-    found = re.match(r"\w+", key.partition(":")[2])
-    return found[0] if found else key
 
 
 def _aware(at: datetime) -> datetime:

@@ -8,7 +8,7 @@ from cloudify_pipeline.accounting.vat_return import Sale
 from cloudify_pipeline.ledgers.port import LedgerDocument
 from cloudify_pipeline.planning.plans import PlannedCustomer, PlannedDocument, PlannedProduct, dump, load, revision
 from cloudify_pipeline.planning.vat_return import sale_of
-from cloudify_pipeline.posting.endings import RecordKind
+from cloudify_pipeline.posting.endings import SETTLED, Ending, RecordKind
 from cloudify_pipeline.posting.log.decisions import Decided, stands_by
 from cloudify_pipeline.posting.log.store import LogChange, PostingLog
 from cloudify_pipeline.posting.log.vat_sales import sale_change
@@ -58,6 +58,18 @@ def posted_sale(executor: Executor, plan: PlannedDocument, stored: LedgerDocumen
         number = str(stored.number) if stored.kind == "booked_invoice" else None
         sale = replace(sale, base=stored.base, number=number, stored=stored.totals)
     return sale_change(executor.connection, sale, executor.clock(), made=made, decided=then is not None)
+
+
+def left_sale(executor: Executor, ending: Ending) -> LogChange | None:
+    """The change that keeps the sale of a document that stands and is planned no more, where a run died before it did."""
+    if ending.state not in SETTLED and ending.ledger_kind != "booked_invoice":
+        return None
+    sale = decided_sale(executor.log, executor.connection, ending.stripe_id)
+    if sale is None:
+        return None
+    if ending.ledger_kind == "booked_invoice":
+        sale = replace(sale, number=str(ending.number))
+    return sale_change(executor.connection, sale, executor.clock(), made=False, decided=True)
 
 
 def decided_sale(log: PostingLog, connection: str, stripe_id: str) -> Sale | None:

@@ -13,7 +13,7 @@ from cloudify_pipeline.errors import Problem
 from cloudify_pipeline.ledgers.port import LedgerDocument
 from cloudify_pipeline.planning.plans import Hold, PlannedDocument, Skip, revision
 from cloudify_pipeline.planning.rounding import seen
-from cloudify_pipeline.posting.decided import decided, posted_sale
+from cloudify_pipeline.posting.decided import decided, left_sale, posted_sale
 from cloudify_pipeline.posting.drafts import (
     Numbers,
     Written,
@@ -79,7 +79,8 @@ async def post_documents(
 
     async def one(plan: Plan) -> Ending:
         if isinstance(plan, Hold | Skip):
-            ending, kept = await _left(executor, plan, known), None
+            ending = await _left(executor, plan, known)
+            kept = left_sale(executor, ending) if plan.stripe_id in known.standing else None
         else:
             post = _Post(executor, plan, known, portion)
             ending = await post.ending()
