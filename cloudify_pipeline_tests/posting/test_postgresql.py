@@ -24,7 +24,7 @@ from cloudify_pipeline_tests.posting.fake_ledger import FakeLedger
 
 POSTGRESQL = make_url("postgresql+asyncpg://").get_dialect()()
 NOW = datetime(2026, 11, 2, 9, tzinfo=UTC)
-TABLES = ("audit", "audit_heads", "search_terms", "vat_numbers")
+TABLES = ("audit", "audit_heads", "search_terms", "vat_numbers", "decisions")
 
 
 @pytest.mark.parametrize("name", TABLES)
