@@ -444,6 +444,20 @@ def test_usage_after_a_lost_log_counts_a_found_draft_that_is_replaced_and_booked
     assert used(company) == [Month("2026-11", booked_invoices=1)]
 
 
+def test_usage_after_a_lost_log_leaves_out_what_another_stripe_account_has_in_the_same_books(company: Company) -> None:
+    company.configure(invoices=DRAFTS)
+    company.pay(company.invoice(company.customer()))
+    company.sync()
+    ledger = company.sandbox.economic
+    (draft,) = ledger.drafts()
+    number = draft["draftInvoiceNumber"] + 900
+    other = {**draft, "draftInvoiceNumber": number, "references": {"other": "stripe:in_OfAnotherAccount"}}
+    ledger.put("drafts", number, other)
+    lose_the_log(company)
+    assert company.sync().writes == []
+    assert used(company) == [Month("2026-11", draft_invoices=1)]
+
+
 # -- the archive -------------------------------------------------------------------------------------------------------------
 
 
