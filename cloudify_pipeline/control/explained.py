@@ -187,6 +187,9 @@ def name_of(plan: Plan | None) -> str | None:
 def changes(then: Plan, today: Plan) -> tuple[Change, ...]:
     """What was decided `then` and would be decided otherwise `today`; a number that the ledger gave since is no change."""
     before, after = dict(_said(then)), dict(_said(today))
+    if isinstance(today, Hold | Skip):
+        # Nothing else is planned, which says nothing about the rest.
+        before = {name: said for name, said in before.items() if name in after}
     names = [*before, *(name for name in after if name not in before)]
     return tuple(Change(name, before.get(name), after.get(name)) for name in names if before.get(name) != after.get(name))
 
