@@ -1,5 +1,6 @@
 """`cloudify status` as a user calls it, the whole process, over a log and a staging of 100,000 documents."""
 
+import hashlib
 import json
 import os
 import resource
@@ -12,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from cloudify_pipeline.posting.log import schema as t
+from cloudify_pipeline.posting.log.decisions import decisions
 from cloudify_pipeline.posting.log.store import PostingLog
 from cloudify_pipeline.staging.store import Staging
 from cloudify_pipeline.stripe_objects import RawObject
@@ -28,12 +30,13 @@ _START = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 def fill_log(log: PostingLog, count: int) -> None:
-    """`count` booked documents, one of a hundred held, with what they are found by."""
+    """`count` booked documents, one of a hundred held, what they are found by, and as many bytes decided as posting keeps."""
     with log.engine.begin() as db:
         for start in range(0, count, 10_000):
             numbers = range(start, min(count, start + 10_000))
             db.execute(t.records.insert(), [_record(n) for n in numbers])
             db.execute(t.search_terms.insert(), [_term(n, term) for n in numbers for term in _terms(n)])
+            db.execute(decisions.insert(), [_decision(n) for n in numbers])
 
 
 def fill_staging(staging: Staging, count: int) -> None:
@@ -62,6 +65,25 @@ def _record(n: int) -> dict[str, object]:
         "attempts": 1,
         "run_id": "benchmark",
         "updated_at": _START + timedelta(minutes=n),
+    }
+
+
+def _decision(n: int) -> dict[str, object]:
+    # What tells one from another does not pack; a decision of three lines takes some 1,400 bytes.
+    body = json.dumps(
+        {"document": f"in_{n:024d}", "evidence": [hashlib.sha256(f"{n} {k}".encode()).hexdigest() for k in range(38)]}
+    )
+    return {
+        "connection": NAME,
+        "kind": "document",
+        "stripe_id": f"in_{n:024d}",
+        "number": 1,
+        "at": _START + timedelta(minutes=n),
+        "revision": f"{n:016x}",
+        "settings_hash": "a" * 64,
+        "rule": "rules[0]: paid → booked_invoice",
+        "sent": True,
+        "body": body,
     }
 
 

@@ -37,25 +37,29 @@ _NO_VAT: Mapping[str, Box] = {"domestic": "exempt", "abroad": "c"}
 
 @dataclass(frozen=True, slots=True)
 class Supplies:
-    """What a person has said is goods and what services: by VAT code first; `default` where nothing was said at posting."""
+    """What a person says is goods and what services, by VAT code, else by `default`: for what nobody had said at posting."""
 
     by_code: Mapping[str, Supply] = field(default_factory=dict)
     default: Supply | None = None
 
-    def of(self, sale: "Sale", code: str | None) -> Supply | None:
-        """What `sale` sells on `code`; None where nobody has said."""
-        return self.by_code.get(code or "") or sale.supply or self.default
+    def of(self, sale: "Sale", part: "CodeSum") -> Supply | None:
+        """What `sale` sells in `part`; None where nobody has said. A return that is filed does not change with the settings."""
+        return part.supply or self.by_code.get(part.code or "") or sale.supply or self.default
 
 
 @dataclass(frozen=True, slots=True)
 class CodeSum:
-    """Part of a sale: net and VAT on one VAT code and sales account, in the document's currency. No code: None."""
+    """Part of a sale: net and VAT on one VAT code and sales account, in the document's currency. No code: None.
+
+    `supply` is what was said at posting that it is; None where nobody had, or an earlier version did not keep it by code.
+    """
 
     code: str | None
     account: str | None
     rate: Decimal
     net: Decimal
     vat: Decimal
+    supply: Supply | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +85,8 @@ class Sale:
     """The ledger's number of the booked invoice."""
     taxed_by: str | None = None
     """The country whose VAT Stripe charged, where it says so and it is one."""
+    stored: Totals | None = None
+    """Its totals in its own currency as the ledger answered them, where it has."""
 
     @property
     def totals(self) -> Totals:
@@ -132,7 +138,7 @@ def parts(sale: Sale, supplies: Supplies, base_currency: str) -> tuple[Part, ...
     """
     made = []
     for one in in_base(sale, base_currency):
-        supply = supplies.of(sale, one.code)
+        supply = supplies.of(sale, one)
         made.append(Part(sale, one.code, one.rate, box_of(sale, one.rate, supply), supply, one.net, one.vat))
     return tuple(made)
 

@@ -34,7 +34,10 @@ _HEADINGS: dict[DifferenceKind, str] = {
     "no_vat_number": "In rubrik B without a VAT number of another member state",
     "untold": "Goods or services not told apart: set vat.supply_default, or vat.supply for the VAT code",
     "unplaced": "In no box",
-    "no_evidence": "Posted by this pipeline, and what they are is not known here: run a sync, then ask again",
+    "no_evidence": (
+        "Posted by this pipeline, and what they are is not known here: run a sync, then ask again (not for one that the ledger "
+        "has in another VAT zone than it is planned in today)"
+    ),
     "no_base": "No amount in the base currency",
     "rounding": "Rounding (no difference)",
     "elsewhere": "Posted by another connection into the same books (no difference): see its own return",

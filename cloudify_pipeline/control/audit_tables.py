@@ -6,6 +6,7 @@ import pyarrow as pa
 from sqlalchemy import Boolean, Connection, DateTime, Integer, LargeBinary, Select, Table, select
 
 from cloudify_pipeline.posting.log import schema as t
+from cloudify_pipeline.posting.log.packed import PackedText
 from cloudify_pipeline.posting.log.rows import bare
 
 MANIFEST = "manifest.json"
@@ -21,12 +22,13 @@ EVIDENCE = (
     "accepted",
     "vat_numbers",
     "vat_sales",
+    "decisions",
     "audit",
     "audit_heads",
 )
 """A connection that has rows in one of these has books of its own here; an archive is not put over them."""
 
-YOUNGER = frozenset({"stripe_bindings", "vat_numbers", "vat_sales"})
+YOUNGER = frozenset({"stripe_bindings", "vat_numbers", "vat_sales", "decisions"})
 """Those of :data:`EVIDENCE` that archives of earlier versions do not have. One that was taken away, the chain misses."""
 
 _LEFT_OUT = {"leases", "book_leases", "schema_version"}
@@ -60,6 +62,8 @@ def _type(kind: Any) -> pa.DataType:
             return pa.bool_()
         case Integer():
             return pa.int64()
+        case PackedText():
+            return pa.string()
         case LargeBinary():
             return pa.binary()
         case _:

@@ -58,6 +58,11 @@ LOGGED: Mapping[str, tuple[str, bool]] = {
     "looks": ("how far the ledger was looked through for documents that carry a key of ours, and when", False),
     "keyed_elsewhere": ("Stripe ids that stand in the ledger and are not this connection's so far", False),
     "vat_sales": ("each posted document's sums by VAT code, with the buyer's country and VAT number, for the VAT return", True),
+    "decisions": (
+        "what was decided of each document, customer and product when it was sent: rule, settings, VAT decision with what it "
+        "looked at, and each field with its Stripe path, the value found there and what was written",
+        True,
+    ),
     "meant": ("what a replaced draft was last meant to say", True),
     "alerts": ("what somebody is to be told of: cause, count, sums, and some records' numbers", False),
     "alert_deliveries": ("which route was told of it, and when", True),

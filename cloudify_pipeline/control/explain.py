@@ -1,82 +1,48 @@
-"""Explain: everything that is known of one record. Which rule looked at which value, what was decided, what was sent."""
+"""Explain: everything that is known of one record. Which rule looked at which value, what was decided, what was sent.
+
+Of a record that stands in the ledger it says what was decided when it was posted, from the posting log: the settings may be
+others by now, and staging may be gone. Of any other it plans.
+"""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from decimal import Decimal
-from typing import Any, Literal
+from typing import Any
 
-from cloudify_pipeline.accounting.documents import SalesDocument, SalesLine
-from cloudify_pipeline.catalogue import entry
+from cloudify_pipeline.accounting.documents import Totals as LedgerTotals
+from cloudify_pipeline.control.explained import (
+    Explained,
+    Origin,
+    PlanFrom,
+    Today,
+    changes,
+    document_of,
+    fields_of,
+    name_of,
+    number_of,
+    planned_as,
+    rule_of,
+    totals_of,
+    trouble,
+)
 from cloudify_pipeline.control.joined import staged_kind, staged_objects
 from cloudify_pipeline.control.opened import OpenConnection, check_books
 from cloudify_pipeline.control.planner import Planned, plan_connection
-from cloudify_pipeline.errors import NotAuthorised, Problem, RunStopped, SettingsError, SettingsProblem, Unreachable
-from cloudify_pipeline.mapping.lineage import Lineage
-from cloudify_pipeline.planning.plans import (
-    Evidence,
-    Hold,
-    Plan,
-    PlannedCustomer,
-    PlannedDocument,
-    PlannedProduct,
-    Skip,
-    load,
-)
+from cloudify_pipeline.errors import NotAuthorised, RunStopped, SettingsError, SettingsProblem, Unreachable
+from cloudify_pipeline.planning.plans import Plan, PlannedDocument, load
+from cloudify_pipeline.posting.decided import Posted, posted
 from cloudify_pipeline.posting.endings import RecordKind
+from cloudify_pipeline.posting.log.chain import settings_in_force, settings_since
+from cloudify_pipeline.posting.log.store import Identity
+from cloudify_pipeline.posting.log.vat_sales import kept_sales
+from cloudify_pipeline.posting.standing import ACCEPTED
 from cloudify_pipeline.stripe_objects import Kind
 
 _DOCUMENTS = ("in", "ch", "py", "cn", "re", "pyr", "du", "dp")
 _KINDS: dict[str, RecordKind] = {**dict.fromkeys(_DOCUMENTS, "document"), "cus": "customer", "prod": "product"}
 
-
-@dataclass(frozen=True, slots=True)
-class Trouble:
-    """A problem with its catalogue entry."""
-
-    code: str
-    message: str
-    cause: str
-    remedy: str
-    field: str | None = None
-    found: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Totals:
-    """Predicted by the ledger's chart, and Stripe's own; exact, in `currency`."""
-
-    currency: str
-    net: Decimal
-    vat: Decimal
-    gross: Decimal
-    stripe_total: Decimal
-
-
-@dataclass(frozen=True, slots=True)
-class Explained:
-    """One record. `planned` is what it is planned as, `plan_from` where that plan came from, `state` how it stands."""
-
-    stripe_id: str
-    kind: RecordKind
-    planned: str | None
-    plan_from: Literal["staged plan", "planned now", "none"]
-    state: str | None
-    ledger_kind: str | None = None
-    ledger_number: str | None = None
-    stripe_number: str | None = None
-    name: str | None = None
-    url: str | None = None
-    rule: str | None = None
-    trouble: Trouble | None = None
-    decisions: tuple[Evidence, ...] = ()
-    totals: Totals | None = None
-    lines: tuple[SalesLine, ...] = ()
-    fields: tuple[Lineage, ...] = ()
-    attempts: tuple[Mapping[str, Any], ...] = ()
-    customer: "Explained | None" = None
-    products: "tuple[Explained, ...]" = ()
-    note: str | None = None
+BY_HAND = "a person entered it in the ledger and linked it: nothing was decided here"
+EARLIER_VERSION = "an earlier version posted it and kept no decisions: what was decided then is not known"
+BEFORE_LOG = "posted before this log: what was decided then is not known"
 
 
 async def explain(opened: OpenConnection, wanted: str) -> Explained:
@@ -110,7 +76,7 @@ def _known(opened: OpenConnection, kind: RecordKind, stripe_id: str) -> bool:
             staged = staged_kind(stripe_id)
         case "product":
             staged = "product"
-    return bool(opened.staging.objects(staged, [stripe_id])) or _record(opened, kind, stripe_id) is not None
+    return _record(opened, kind, stripe_id) is not None or bool(opened.staging.objects(staged, [stripe_id]))
 
 
 def _record(opened: OpenConnection, kind: RecordKind, stripe_id: str) -> Mapping[str, Any] | None:
@@ -124,19 +90,25 @@ class _Explainer:
         self._fresh: Planned | None = None
 
     async def explain(self, kind: RecordKind, stripe_id: str) -> Explained:
+        standing, then = self._standing(kind, stripe_id)
         plan = self._staged_plan(kind, stripe_id)
-        fresh = plan is None
-        if plan is None:
-            plan = await self._plan_now(kind, stripe_id)
-        customer, products = self._named(kind, stripe_id, plan)
-        return self._explained(
-            kind,
-            stripe_id,
-            plan,
-            fresh=fresh,
-            customer=self._party("customer", customer) if customer else None,
-            products=tuple(self._party("product", product) for product in products),
-        )
+        plan_from: PlanFrom = "staged plan"
+        if plan is None or not self._by_these_settings():
+            now = await self._plan_now(kind, stripe_id)
+            if now is not None or plan is None or standing is not None:
+                plan, plan_from = now, "planned now"
+        customer, products = self._named(kind, stripe_id, then.plan or plan)
+        parties = self._party("customer", customer) if customer else None, *(self._party("product", one) for one in products)
+        return self._explained(kind, stripe_id, plan, plan_from, standing, then, parties)
+
+    def _by_these_settings(self) -> bool:
+        """Whether the staged plans were made by the settings of now."""
+        return settings_in_force(self._opened.log.engine, self._opened.name) == self._opened.loaded.hash
+
+    def _standing(self, kind: RecordKind, stripe_id: str) -> tuple[Identity | None, Posted]:
+        """The ledger's record of it, and what was decided when it was posted; of one that does not stand, neither."""
+        identity = self._opened.log.identities(self._opened.name, kind, [stripe_id]).get(stripe_id)
+        return identity, posted(self._opened.log, self._opened.name, kind, stripe_id) if identity else Posted()
 
     def _named(self, kind: RecordKind, stripe_id: str, plan: Plan | None) -> tuple[str | None, Sequence[str]]:
         """The Stripe customer and products of a document; of one that is held, as the staged object names them."""
@@ -151,8 +123,10 @@ class _Explainer:
         return (str(customer) if customer else None), sorted(set(_products(record)))
 
     def _party(self, kind: RecordKind, stripe_id: str) -> Explained:
-        plan = self._from_fresh(kind, stripe_id) or self._staged_plan(kind, stripe_id)
-        return self._explained(kind, stripe_id, plan, fresh=self._fresh is not None)
+        fresh = self._from_fresh(kind, stripe_id)
+        plan = self._staged_plan(kind, stripe_id) if fresh is None else fresh
+        plan_from: PlanFrom = "staged plan" if fresh is None else "planned now"
+        return self._explained(kind, stripe_id, plan, plan_from, *self._standing(kind, stripe_id))
 
     def _staged_plan(self, kind: RecordKind, stripe_id: str) -> Plan | None:
         rows = self._opened.staging.plans(f"plan_{kind}s", [stripe_id])
@@ -171,7 +145,10 @@ class _Explainer:
         except (NotAuthorised, Unreachable, RunStopped) as stopped:
             self._note = f"not planned now: {stopped.code}: {stopped.message}"
             return None
-        return self._from_fresh(kind, stripe_id)
+        plan = self._from_fresh(kind, stripe_id)
+        if plan is None:
+            self._note = "not planned now: what Stripe says of it is not staged; the next sync reads it again"
+        return plan
 
     def _from_fresh(self, kind: RecordKind, stripe_id: str) -> Plan | None:
         if self._fresh is None:
@@ -195,39 +172,77 @@ class _Explainer:
                     return [invoice_id]
         return []
 
-    def _explained(
+    def _explained(  # noqa: PLR0917
         self,
         kind: RecordKind,
         stripe_id: str,
         plan: Plan | None,
-        *,
-        fresh: bool,
-        customer: Explained | None = None,
-        products: tuple[Explained, ...] = (),
+        plan_from: PlanFrom,
+        standing: Identity | None,
+        then: Posted,
+        parties: Sequence[Explained | None] = (None,),
     ) -> Explained:
         row = _record(self._opened, kind, stripe_id) or {}
         key = f"stripe:{stripe_id}" if kind == "document" else f"{kind}:{stripe_id}"
-        document = plan.document if isinstance(plan, PlannedDocument) else None
+        shown: Plan | None = plan if standing is None else then.plan
+        shown_from: PlanFrom = "none" if plan is None else plan_from
+        if standing is not None:
+            shown_from = "not known" if then.plan is None else "as posted"
+        document = document_of(shown)
         return Explained(
             stripe_id=stripe_id,
             kind=kind,
-            planned=_planned_as(plan),
-            plan_from="none" if plan is None else "planned now" if fresh else "staged plan",
+            planned=planned_as(shown),
+            plan_from=shown_from,
             state=row.get("state"),
             ledger_kind=row.get("ledger_kind"),
-            ledger_number=row.get("number") or _number(plan),
+            ledger_number=row.get("number") or (str(standing.number) if standing else number_of(plan)),
             stripe_number=row.get("stripe_number") or (document.stripe_number if document else None),
-            name=row.get("name") or _name(plan),
+            name=row.get("name") or name_of(shown or plan),
             url=row.get("url"),
-            rule=plan.rule if isinstance(plan, PlannedDocument) else None,
-            trouble=_trouble(plan, row),
-            decisions=plan.evidence if plan else (),
-            totals=_totals(document) if document else None,
+            rule=rule_of(shown),
+            trouble=trouble(shown, row),
+            decisions=shown.evidence if shown else (),
+            totals=totals_of(document),
+            actual=self._actual(kind, stripe_id) if standing else None,
             lines=document.lines if document else (),
-            fields=plan.lineage if isinstance(plan, PlannedCustomer | PlannedProduct | PlannedDocument) else (),
+            fields=fields_of(shown),
             attempts=tuple(map(_aware, self._opened.log.history(self._opened.name, [key]))),
-            customer=customer,
-            products=products,
+            customer=parties[0],
+            products=tuple(one for one in parties[1:] if one is not None),
+            note=None if standing else self._note,
+            origin=self._origin(standing, then) if standing else None,
+            today=self._today(plan, plan_from, then) if standing else None,
+        )
+
+    def _actual(self, kind: RecordKind, stripe_id: str) -> LedgerTotals | None:
+        if kind != "document":
+            return None
+        sale = kept_sales(self._opened.log, self._opened.name, ids=[stripe_id]).get(stripe_id)
+        return None if sale is None else sale.stored
+
+    def _origin(self, standing: Identity, then: Posted) -> Origin:
+        if then.plan is None or then.settings_hash is None or then.decided_at is None:
+            why = BY_HAND if standing.how == ACCEPTED else EARLIER_VERSION if then.confirmed_at else BEFORE_LOG
+            return Origin(then.confirmed_at, then.run_id, unknown=why)
+        since = settings_since(self._opened.log.engine, self._opened.name, then.settings_hash, then.decided_at)
+        return Origin(then.confirmed_at, then.run_id, then.revision, then.decided_at, then.settings_hash, since)
+
+    def _today(self, plan: Plan | None, plan_from: PlanFrom, then: Posted) -> Today:
+        now = self._opened.loaded.hash
+        document = document_of(plan)
+        return Today(
+            settings_hash=now,
+            same_settings=None if then.settings_hash is None else then.settings_hash == now,
+            planned=planned_as(plan),
+            plan_from="none" if plan is None else plan_from,
+            rule=rule_of(plan),
+            trouble=trouble(plan, {}),
+            decisions=plan.evidence if plan else (),
+            totals=totals_of(document),
+            lines=document.lines if document else (),
+            fields=fields_of(plan),
+            changes=changes(then.plan, plan) if then.plan is not None and plan is not None else (),
             note=self._note,
         )
 
@@ -238,53 +253,6 @@ def _aware(attempt: Mapping[str, Any]) -> dict[str, Any]:
         name: value.replace(tzinfo=UTC) if isinstance(value, datetime) and value.tzinfo is None else value
         for name, value in attempt.items()
     }
-
-
-def _planned_as(plan: Plan | None) -> str | None:
-    match plan:
-        case Hold():
-            return "held"
-        case Skip():
-            return "skipped"
-        case PlannedDocument():
-            return plan.document.kind
-        case PlannedCustomer() | PlannedProduct():
-            return plan.action
-        case None:
-            return None
-
-
-def _trouble(plan: Plan | None, row: Mapping[str, Any]) -> Trouble | None:
-    """What stands in the way: the log's last word when there is one, else the plan's."""
-    problem: Problem | None = None
-    if row.get("code"):
-        problem = Problem(row["code"], row["message"] or "", row["field"], row["found"])
-    elif isinstance(plan, Hold):
-        problem = plan.problem
-    elif isinstance(plan, Skip):
-        problem = Problem(plan.code, plan.reason)
-    if problem is None:
-        return None
-    known = entry(problem.code)
-    return Trouble(problem.code, problem.message, known.cause, known.remedy, problem.field, problem.found)
-
-
-def _totals(document: SalesDocument) -> Totals:
-    predicted = document.predicted
-    return Totals(document.currency.upper(), predicted.net, predicted.vat, predicted.gross, document.stripe_total)
-
-
-def _number(plan: Plan | None) -> str | None:
-    number = plan.number if isinstance(plan, PlannedCustomer | PlannedProduct) else None
-    return None if number is None else str(number)
-
-
-def _name(plan: Plan | None) -> str | None:
-    if isinstance(plan, PlannedCustomer | PlannedProduct):
-        return plan.name
-    if isinstance(plan, PlannedDocument):
-        return str(plan.document.fields.get("recipient.name", "")) or None
-    return None
 
 
 def _products(invoice: Mapping[str, Any]) -> Sequence[str]:

@@ -37,6 +37,7 @@ from cloudify_pipeline.planning.plans import (
 from cloudify_pipeline.posting.adoption import Look, look
 from cloudify_pipeline.posting.documents import Portion, post_documents
 from cloudify_pipeline.posting.endings import Ending, RecordKind, undone
+from cloudify_pipeline.posting.log.chain import settings_in_force
 from cloudify_pipeline.posting.log.commits import GroupCommit
 from cloudify_pipeline.posting.log.lease import TERM, BooksBusy, held_with_books, turn_missed
 from cloudify_pipeline.posting.log.vat_numbers import keep_vat_answers
@@ -282,7 +283,8 @@ async def _executor(opened: OpenConnection, run_id: str) -> AsyncIterator[Execut
         GroupCommit(opened.log.engine) as commits,
     ):
         refuse_second(opened, depth="unknown")
-        executor = Executor(ledger, opened.log, commits, lease=lease, run_id=run_id, clock=opened.clock)
+        planned_by = settings_in_force(opened.log.engine, opened.name) or opened.loaded.hash
+        executor = Executor(ledger, opened.log, commits, lease=lease, run_id=run_id, clock=opened.clock, settings_hash=planned_by)
         beating = asyncio.create_task(_keep_lease(executor))
         try:
             yield executor

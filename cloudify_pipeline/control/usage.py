@@ -2,10 +2,13 @@
 
 A document counts once, in the month in Copenhagen in which the ledger confirmed it, under the kind it has now: booking or
 replacing a draft makes no second one. Refusals, holds and replays that changed nothing are no documents.
+
+A document that a lost or older log has found in the ledger by its key counts once too, as soon as a run has met it in this
+Stripe account: in the month of its own date, and in the month in which it was found while nothing tells that date.
 """
 
-import re
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -13,7 +16,8 @@ from sqlalchemy import select
 
 from cloudify_pipeline.control.opened import OpenConnection
 from cloudify_pipeline.planning.records import BOOKS
-from cloudify_pipeline.posting.log.schema import identities, operations
+from cloudify_pipeline.posting.log.schema import identities, operations, records, vat_sales
+from cloudify_pipeline.posting.standing import FOUND, PREFIX, SEVERAL, stripe_id_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +41,9 @@ def usage(opened: OpenConnection) -> list[Month]:
     counted: Counter[tuple[str, str]] = Counter()
     for key, confirmed_at in _created(opened):
         month = _aware(confirmed_at).astimezone(BOOKS).strftime("%Y-%m")
-        counted[month, kinds.get(_stripe_id(key)) or "draft_invoice"] += 1
+        counted[month, kinds.get(stripe_id_of(key)) or "draft_invoice"] += 1
+    for month, kind in _found(opened):
+        counted[month, kind] += 1
     return [
         Month(month, counted[month, "draft_invoice"], counted[month, "booked_invoice"], counted[month, "draft_order"])
         for month in sorted({month for month, _ in counted})
@@ -59,18 +65,34 @@ def _created(opened: OpenConnection) -> list[tuple[str, datetime]]:
     return [(key, at) for (key, _), at in first.items()]
 
 
+def _found(opened: OpenConnection) -> Iterator[tuple[str, str]]:
+    """Month and kind of each document that stands by our key and that this log did not create."""
+    i, r, o, v = identities.c, records.c, operations.c, vat_sales.c
+    created = select(o.id).where(
+        o.connection == i.connection,
+        o.key == PREFIX + i.stripe_id,
+        o.operation == "create_document",
+        o.state == "confirmed",
+    )
+    # Where two Stripe accounts share their books, a run has met those of its own account alone.
+    met = select(r.stripe_id).where(r.connection == i.connection, r.kind == i.kind, r.stripe_id == i.stripe_id)
+    query = (
+        select(i.ledger_kind, i.linked_at, v.day)
+        .select_from(identities.outerjoin(vat_sales, (v.connection == i.connection) & (v.stripe_id == i.stripe_id)))
+        .where(i.connection == opened.name, i.kind == "document", i.how.in_((FOUND, SEVERAL)), met.exists(), ~created.exists())
+    )
+    with opened.log.engine.connect() as db:
+        for row in db.execute(query):
+            month = row.day[:7] if row.day else _aware(row.linked_at).astimezone(BOOKS).strftime("%Y-%m")
+            yield month, row.ledger_kind or "draft_invoice"
+
+
 def _kinds(opened: OpenConnection) -> dict[str, str | None]:
     """The kind that each document has now, by its Stripe id."""
     c = identities.c
     query = select(c.stripe_id, c.ledger_kind).where(c.connection == opened.name, c.kind == "document")
     with opened.log.engine.connect() as db:
         return {row.stripe_id: row.ledger_kind for row in db.execute(query)}
-
-
-def _stripe_id(key: str) -> str:
-    """The Stripe id in a durable key: ``stripe:in_1``, behind which account and revision may stand."""
-    found = re.match(r"\w+", key.partition(":")[2])
-    return found[0] if found else key
 
 
 def _aware(at: datetime) -> datetime:

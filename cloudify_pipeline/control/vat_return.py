@@ -22,6 +22,7 @@ from cloudify_pipeline.ledgers.port import Ledger, LedgerDocument, SalesEntry
 from cloudify_pipeline.planning.plans import PlannedDocument
 from cloudify_pipeline.planning.totals import percent
 from cloudify_pipeline.planning.vat_return import sale_of
+from cloudify_pipeline.posting.decided import decided_sale, in_zone
 from cloudify_pipeline.posting.log.store import Identity
 from cloudify_pipeline.posting.log.vat_sales import kept_sales, posted_elsewhere
 from cloudify_pipeline.posting.standing import PREFIX, stripe_id_of
@@ -181,23 +182,29 @@ def _linked(opened: OpenConnection) -> dict[str, Identity]:
 async def _sales(opened: OpenConnection, ledger: Ledger, booked: Booked) -> tuple[dict[str, Sale], int]:
     """What each of our booked invoices is to the VAT return, dated and converted as the ledger has it; how many were rebuilt."""
     known = kept_sales(opened.log, opened.name, ids=list(booked.ours))
+    # A run that died behind its booking has not come to keeping the sale; what was decided, it had kept before.
+    then = (decided_sale(opened.log, opened.name, stripe_id) for stripe_id in booked.ours if stripe_id not in known)
+    known |= {sale.stripe_id: sale for sale in then if sale is not None}
     missing = [stripe_id for stripe_id in booked.ours if stripe_id not in known]
-    rebuilt = await _rebuilt(opened, ledger, missing) if missing else {}
+    rebuilt = await _rebuilt(opened, ledger, {one: booked.ours[one] for one in missing}) if missing else {}
     sales = {}
     for stripe_id, document in booked.ours.items():
         sale = known.get(stripe_id) or rebuilt.get(stripe_id)
         if sale is not None:
             base = document.base or sale.base
-            sales[stripe_id] = replace(sale, date=document.date or sale.date, base=base, number=str(document.number))
+            sales[stripe_id] = replace(
+                sale, date=document.date or sale.date, base=base, number=str(document.number), stored=document.totals
+            )
     return sales, len(rebuilt)
 
 
-async def _rebuilt(opened: OpenConnection, ledger: Ledger, ids: Sequence[str]) -> dict[str, Sale]:
+async def _rebuilt(opened: OpenConnection, ledger: Ledger, documents: Mapping[str, LedgerDocument]) -> dict[str, Sale]:
+    """Decided once more, where the ledger has the document in the zone of today's plan: in another, it was decided otherwise."""
     if not opened.staging.path.is_file():
         return {}
-    planned = await plan_connection(opened, ledger, ids=list(ids))
-    plans = (planned.documents.get(stripe_id) for stripe_id in ids)
-    sales = (sale_of(plan) for plan in plans if isinstance(plan, PlannedDocument))
+    planned = await plan_connection(opened, ledger, ids=list(documents))
+    plans = ((planned.documents.get(stripe_id), stored) for stripe_id, stored in documents.items())
+    sales = (sale_of(plan) for plan, stored in plans if isinstance(plan, PlannedDocument) and in_zone(stored, plan))
     return {sale.stripe_id: sale for sale in sales if sale is not None}
 
 
@@ -249,7 +256,7 @@ def _in_boxes(opened: OpenConnection, sales: Mapping[str, Sale], currency: str) 
 def _without_evidence(booked: Booked, sales: Mapping[str, Sale]) -> Iterator[Difference]:
     for stripe_id, document in booked.ours.items():
         if stripe_id not in sales:
-            words = f"has the key of {stripe_id}"
+            words = f"has the key of {stripe_id}; in VAT zone {document.vat_zone} of the ledger"
             net = document.base.net if document.base else None
             yield Difference("no_evidence", f"invoice {document.number}", words, None, None, net)
 

@@ -131,7 +131,7 @@ class LinePlanner:
         per_rate = {percent(rate): f"VAT {vat}, Stripe {theirs.get(rate, 'does not say')}" for rate, vat in ours.items()}
         inputs = {"net": str(predicted.net), "vat": str(predicted.vat), "stripe_vat": str(stripe.vat), **per_rate}
         self._note("totals", str(predicted.gross), "predicted gross is Stripe's total", {**inputs, "vat_rounding": rounding})
-        self.evidence += code_evidence(lines, self.chart, zone, self.groups, rounding)
+        self.evidence += code_evidence(lines, self.chart, zone, self.groups, rounding=rounding, settings=self.settings.vat)
         return Priced(lines, predicted, stripe.gross, used.get("without", ""))
 
     def _correction(

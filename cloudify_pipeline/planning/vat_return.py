@@ -10,7 +10,7 @@ from cloudify_pipeline.accounting.chart import Chart, Number
 from cloudify_pipeline.accounting.documents import SalesLine
 from cloudify_pipeline.accounting.money import round_half_up
 from cloudify_pipeline.accounting.vat import plain_number
-from cloudify_pipeline.accounting.vat_return import CodeSum, Sale
+from cloudify_pipeline.accounting.vat_return import CodeSum, Sale, Supply
 from cloudify_pipeline.planning.plans import Evidence, PlannedDocument
 from cloudify_pipeline.planning.records import Record
 from cloudify_pipeline.planning.totals import VatRounding, vat_by_rate
@@ -43,7 +43,13 @@ def buyer_evidence(record: Record, zone: ZoneDecision, vat: VatSettings) -> Evid
 
 
 def code_evidence(
-    lines: tuple[SalesLine, ...], chart: Chart, zone: Number, groups: Mapping[str, Number], rounding: VatRounding
+    lines: tuple[SalesLine, ...],
+    chart: Chart,
+    zone: Number,
+    groups: Mapping[str, Number],
+    *,
+    rounding: VatRounding,
+    settings: VatSettings,
 ) -> tuple[Evidence, ...]:
     """Net and VAT of a document by VAT code and sales account; together they are its totals. `groups`: of product numbers."""
     nets: dict[_Cell, Decimal] = {}
@@ -56,13 +62,12 @@ def code_evidence(
             cell = (account.vat_code or _NONE, str(account.number), line.vat_rate)
         nets[cell] = nets.get(cell, Decimal(0)) + line.net
     vat = _shared_out(nets, vat_by_rate(lines, rounding))
-    return tuple(
-        Evidence(
-            CODE, code, f"account {account}", {"account": account, "rate": str(rate), "net": str(net), "vat": str(vat[cell])}
-        )
-        for cell, net in nets.items()
-        for code, account, rate in (cell,)
-    )
+    found = []
+    for (code, account, rate), net in nets.items():
+        amounts = {"account": account, "rate": str(rate), "net": str(net), "vat": str(vat[code, account, rate])}
+        supply = settings.supply.get(code) or settings.supply_default or _NONE
+        found.append(Evidence(CODE, code, f"account {account}", {**amounts, "supply": supply}))
+    return tuple(found)
 
 
 def sale_of(plan: PlannedDocument) -> Sale | None:
@@ -71,7 +76,6 @@ def sale_of(plan: PlannedDocument) -> Sale | None:
     if buyer is None:
         return None
     document, told = plan.document, buyer.inputs
-    supply = told["supply"]
     return Sale(
         stripe_id=plan.stripe_id,
         name=document.stripe_number or plan.stripe_id,
@@ -81,7 +85,7 @@ def sale_of(plan: PlannedDocument) -> Sale | None:
         place=_known(told["place"]),
         vat_number=_known(told["vat_number"]),
         tax_exempt=told["tax_exempt"],
-        supply=supply if supply in {"goods", "services"} else None,  # type: ignore[arg-type]
+        supply=_supply(told["supply"]),
         codes=tuple(
             CodeSum(
                 _known(one.outcome),
@@ -89,6 +93,7 @@ def sale_of(plan: PlannedDocument) -> Sale | None:
                 Decimal(one.inputs["rate"]),
                 Decimal(one.inputs["net"]),
                 Decimal(one.inputs["vat"]),
+                _supply(one.inputs.get("supply", _NONE)),
             )
             for one in plan.evidence
             if one.decision == CODE
@@ -106,6 +111,10 @@ def _shared_out(nets: Mapping[_Cell, Decimal], vat: Mapping[Decimal, Decimal]) -
             largest = max(cells, key=lambda cell: abs(nets[cell]))
             shares[largest] += total - sum((shares[cell] for cell in cells), Decimal(0))
     return shares
+
+
+def _supply(text: str) -> Supply | None:
+    return text if text in {"goods", "services"} else None  # type: ignore[return-value]
 
 
 def _known(text: str) -> str | None:

@@ -13,7 +13,7 @@ from cloudify_pipeline.errors import Problem
 from cloudify_pipeline.ledgers.port import LedgerDocument
 from cloudify_pipeline.planning.plans import Hold, PlannedDocument, Skip, revision
 from cloudify_pipeline.planning.rounding import seen
-from cloudify_pipeline.planning.vat_return import sale_of
+from cloudify_pipeline.posting.decided import decided, left_sale, posted_sale
 from cloudify_pipeline.posting.drafts import (
     Numbers,
     Written,
@@ -28,7 +28,6 @@ from cloudify_pipeline.posting.log.persons import Word, words
 from cloudify_pipeline.posting.log.rounding_seen import remember_rounding
 from cloudify_pipeline.posting.log.standing import differing, last_body, refusals
 from cloudify_pipeline.posting.log.store import Identity, LogChange
-from cloudify_pipeline.posting.log.vat_sales import sale_change
 from cloudify_pipeline.posting.originals import as_originals, corrects, uncorrected
 from cloudify_pipeline.posting.protocol import Executor, NotDone
 from cloudify_pipeline.posting.standing import ACCEPTED, FOUND, SEVERAL, finder, linking, named, stands
@@ -83,7 +82,8 @@ async def post_documents(
 
     async def one(plan: Plan) -> Ending:
         if isinstance(plan, Hold | Skip):
-            ending, kept = await _left(executor, plan, known), None
+            ending = await _left(executor, plan, known)
+            kept = left_sale(executor, ending) if plan.stripe_id in known.standing else None
         else:
             post = _Post(executor, plan, known, portion)
             ending = await post.ending()
@@ -192,13 +192,9 @@ class _Post:
 
     def sold(self, ending: Ending) -> LogChange | None:
         """The change that keeps what the document is to the VAT return, once it stands in the ledger."""
-        sale = sale_of(self._plan) if ending.state in SETTLED else None
-        if sale is None:
+        if ending.state not in SETTLED:
             return None
-        if self._stored is not None:
-            number = str(self._stored.number) if self._stored.kind == "booked_invoice" else None
-            sale = replace(sale, base=self._stored.base, number=number)
-        return sale_change(self._executor.connection, sale, self._executor.clock(), made=self._made)
+        return posted_sale(self._executor, self._plan, self._stored, made=self._made)
 
     async def _bring(self) -> LedgerDocument | Ending:
         if self._standing is None:
@@ -352,6 +348,7 @@ class _Post:
             revision=self._mark,
             find=finder(self._executor, self._document, booked=True),
             then=lambda done: linking(self._executor, self._plan.stripe_id, done.stored, "created", self._plan.source_hash),
+            decided=decided(self._plan),
         )
         if isinstance(done, NotDone):
             return self._not_done(done, drafted)

@@ -9,6 +9,7 @@ from cloudify_pipeline.accounting.money import format_money
 from cloudify_pipeline.errors import Problem, Refused
 from cloudify_pipeline.ledgers.port import Ledger, LedgerDocument, Write
 from cloudify_pipeline.planning.plans import PlannedDocument
+from cloudify_pipeline.posting.decided import decided
 from cloudify_pipeline.posting.log.parties import GONE
 from cloudify_pipeline.posting.log.standing import last_body, meant_change
 from cloudify_pipeline.posting.log.store import Identity, LogChange, PostingLog
@@ -50,7 +51,8 @@ async def draft(executor: Executor, plan: PlannedDocument, mark: str, numbers: N
     def link(done: Done) -> LogChange:
         return linking(executor, plan.stripe_id, done.stored, "created", plan.source_hash)
 
-    done = await executor.perform(write, revision=mark, find=finder(executor, plan.document), then=link)
+    find = finder(executor, plan.document)
+    done = await executor.perform(write, revision=mark, find=find, then=link, decided=decided(plan))
     if isinstance(done, NotDone) or not done.earlier or done.stored.kind == "booked_invoice":
         return _written(done)
     # An earlier plan made it, which may have said something else.
@@ -119,7 +121,7 @@ async def replace_draft(
         now = await ledger.document(stored.kind, stored.number)
         return None if now is None else Found(now.number, document=now)
 
-    return _written(await executor.perform(prepared.write, revision=mark, find=find, then=lambda _: meant))
+    return _written(await executor.perform(prepared.write, revision=mark, find=find, then=lambda _: meant, decided=decided(plan)))
 
 
 def total_difference(document: SalesDocument, stored: LedgerDocument) -> Problem | None:

@@ -10,6 +10,7 @@ from cloudify_pipeline.accounting.parties import LedgerRecord, Lookup
 from cloudify_pipeline.errors import Problem, Refused
 from cloudify_pipeline.ledgers.port import CustomerWrite, Ledger, Operation, ProductWrite, Write
 from cloudify_pipeline.planning.plans import Hold, PlannedCustomer, PlannedProduct, revision
+from cloudify_pipeline.posting.decided import decided
 from cloudify_pipeline.posting.endings import Ending, RecordKind, undone
 from cloudify_pipeline.posting.log.parties import GONE, numbers_taken
 from cloudify_pipeline.posting.log.store import Identity, LogChange
@@ -72,11 +73,11 @@ async def _ending(
     if isinstance(standing, Problem):
         return Ending(kind, plan.stripe_id, "failed", name=plan.name, problem=standing, revision=mark)
     if standing is not None:
-        done: Done | NotDone = await _use(executor, kind, plan, standing.number, standing.record)
+        done: Done | NotDone = await _use(executor, kind, plan, standing.number, linked_before, record=standing.record)
     elif plan.action == "use" and plan.number is not None:
-        done = await _use(executor, kind, plan, plan.number)
+        done = await _use(executor, kind, plan, plan.number, linked_before)
     elif plan.action == "update" and plan.number is not None:
-        done = await _update(executor, kind, plan, plan.number)
+        done = await _update(executor, kind, plan, plan.number, linked_before)
     else:
         done = await _create(executor, kind, plan, mark)
     if isinstance(done, NotDone):
@@ -91,17 +92,32 @@ async def _ending(
     )
 
 
-async def _use(executor: Executor, kind: RecordKind, plan: Party, number: Number, record: LedgerRecord | None = None) -> Done:
+async def _use(
+    executor: Executor,
+    kind: RecordKind,
+    plan: Party,
+    number: Number,
+    before: Identity | None,
+    *,
+    record: LedgerRecord | None = None,
+) -> Done:
     """Link what was found. Where an earlier create was never answered, what is found now is what it made."""
     done = Done(number, made=False, record=record)
     concluding = executor.concluding("create_customer" if kind == "customer" else "create_product", _key(plan), number)
     how = "created" if concluding else FOUND if plan.action == "create" else "matched"
     link = _linked(executor, kind, plan, executor.clock(), how)
-    await executor.commit(link(done), *concluding)
+    await executor.commit(link(done), *concluding, *([] if concluding else _newly_linked(executor, plan, number, before)))
     return done
 
 
-async def _update(executor: Executor, kind: RecordKind, plan: Party, number: Number) -> Done | NotDone:
+def _newly_linked(executor: Executor, plan: Party, number: Number, before: Identity | None) -> list[LogChange]:
+    """The change that keeps why a record of the ledger was taken for this one; it was decided once."""
+    if before is not None and str(before.number) == str(number):
+        return []
+    return [executor.keeping(decided(plan, sent=False), executor.clock())]
+
+
+async def _update(executor: Executor, kind: RecordKind, plan: Party, number: Number, before: Identity | None) -> Done | NotDone:
     key = _key(plan)
     try:
         if isinstance(plan, PlannedCustomer):
@@ -114,14 +130,15 @@ async def _update(executor: Executor, kind: RecordKind, plan: Party, number: Num
     if write is None:
         done = Done(number, made=False)
         operation: Operation = "update_customer" if kind == "customer" else "update_product"
-        await executor.commit(link(done), *executor.concluding(operation, key, number))
+        concluding = executor.concluding(operation, key, number)
+        await executor.commit(link(done), *concluding, *([] if concluding else _newly_linked(executor, plan, number, before)))
         return done
 
     async def find() -> Found | Problem | None:
         # A replacement that was lost is simply sent again: it writes the same values over the same record.
         return None
 
-    return await executor.perform(write, revision=revision(plan), find=find, then=link)
+    return await executor.perform(write, revision=revision(plan), find=find, then=link, decided=decided(plan))
 
 
 async def _create(executor: Executor, kind: RecordKind, plan: Party, mark: str) -> Done | NotDone:
@@ -131,7 +148,7 @@ async def _create(executor: Executor, kind: RecordKind, plan: Party, mark: str) 
         return (await _standing(executor, kind, [plan])).get(plan.stripe_id)
 
     link = _linked(executor, kind, plan, executor.clock(), "created")
-    return await executor.perform(write, revision=mark, find=find, then=link)
+    return await executor.perform(write, revision=mark, find=find, then=link, decided=decided(plan))
 
 
 def _write(ledger: Ledger, plan: Party) -> Write:

@@ -21,6 +21,7 @@ from cloudify_pipeline.ledgers.port import Answer, Ledger, LedgerDocument, Opera
 from cloudify_pipeline.posting.endings import RecordKind
 from cloudify_pipeline.posting.limits import Breaker
 from cloudify_pipeline.posting.log.commits import GroupCommit
+from cloudify_pipeline.posting.log.decisions import Decided, decision_change
 from cloudify_pipeline.posting.log.lease import Lease
 from cloudify_pipeline.posting.log.store import LogChange, OpenOperation, PostingLog, body_hash
 
@@ -91,6 +92,7 @@ class Executor:
         lease: Lease,
         run_id: str,
         clock: Callable[[], datetime],
+        settings_hash: str = "",
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self.ledger = ledger
@@ -99,6 +101,8 @@ class Executor:
         self._lease = lease
         self.run_id = run_id
         self.clock = clock
+        self.settings_hash = settings_hash
+        """The settings by which what is posted was planned."""
         self._commits = commits
         self.claimed: dict[RecordKind, set[Number]] = {"customer": set(), "product": set(), "document": set()}
         """Records of the ledger that this run has found to be an unanswered create's."""
@@ -137,10 +141,22 @@ class Executor:
         with self.log.engine.connect() as db:
             self._lease.check(db)
 
+    def keeping(self, decided: Decided, now: datetime) -> LogChange:
+        """The change that keeps a decision of this run."""
+        return decision_change(self.connection, decided, self.settings_hash, now)
+
     async def perform(
-        self, write: Write, *, revision: str, find: Find, then: Callable[[Done], LogChange] | None = None
+        self,
+        write: Write,
+        *,
+        revision: str,
+        find: Find,
+        then: Callable[[Done], LogChange] | None = None,
+        decided: Decided | None = None,
     ) -> Done | NotDone:
         """Make `write` happen once. `then` gives the change that is committed together with the confirmed outcome.
+
+        `decided` is kept together with the intent: what stands is explained by what was decided when it was sent.
 
         Raises:
             NotAuthorised: the ledger refuses the tokens; the run stops.
@@ -155,7 +171,7 @@ class Executor:
             stopped = self._breaker.open(write.operation)
             if stopped is not None:
                 return NotDone(stopped, retry=False)
-            return await self._send(write, revision=revision, find=find, then=then)
+            return await self._send(write, revision=revision, find=find, then=then, decided=decided)
 
     async def _settle(
         self, unfinished: OpenOperation, write: Write, find: Find, then: Callable[[Done], LogChange] | None
@@ -190,9 +206,17 @@ class Executor:
             return again
         return None
 
-    async def _send(self, write: Write, *, revision: str, find: Find, then: Callable[[Done], LogChange] | None) -> Done | NotDone:
+    async def _send(
+        self,
+        write: Write,
+        *,
+        revision: str,
+        find: Find,
+        then: Callable[[Done], LogChange] | None,
+        decided: Decided | None,
+    ) -> Done | NotDone:
         for _ in range(REMEMBERED):
-            done = await self._attempt(await self._intend(write, revision), find, then)
+            done = await self._attempt(await self._intend(write, revision, decided), find, then)
             if done is not None:
                 return done
         message = f"the ledger answers {write.method} {write.path} from its memory, with something that is gone"
@@ -281,7 +305,7 @@ class Executor:
         await self._record(operation_id, "found", done=done, then=then)
         return done
 
-    async def _intend(self, write: Write, revision: str) -> "_Sent":
+    async def _intend(self, write: Write, revision: str, decided: Decided | None) -> "_Sent":
         now = self.clock()
         key = idempotency_key(self._lease.books, write, self.log.tries_over(self.connection, write.operation, write.key))
         intent = self.log.intent_change(
@@ -290,6 +314,8 @@ class Executor:
 
         def change(db: Connection) -> int:
             self._lease.extend(db, now)
+            if decided is not None:
+                self.keeping(decided, now).apply(db)
             return int(intent.apply(db))
 
         return _Sent(await self._commits.commit(change), write, key)

@@ -204,7 +204,8 @@ def test_a_settled_document_is_explained_without_a_ledger(shop: Company, call: C
     booked = next(row for row in call("status", "--json").document["documents"] if row["state"] == "booked")
     explained = call("explain", booked["stripe_id"], "--json")
     assert explained.code == 0
-    assert explained.document["note"].startswith("not planned now: E-CONN-GRANT")
+    assert explained.document["today"]["note"].startswith("not planned now: E-CONN-GRANT")
+    assert (explained.document["plan_from"], explained.document["rule"]) == ("as posted", "rules[0]: paid → booked_invoice")
     assert len(explained.document["attempts"]) == 2
 
 

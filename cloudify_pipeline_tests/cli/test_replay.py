@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from cloudify_pipeline.control.explain import BY_HAND
 from cloudify_pipeline.orchestration.instance import instance
 from cloudify_pipeline_tests.cli.conftest import Call, Load
 from cloudify_pipeline_tests.whole_runs.conftest import Company
@@ -195,6 +196,9 @@ def test_accept_links_the_document_in_the_ledger_and_never_writes_to_it(
     company.now += timedelta(hours=1)
     assert company.sync().writes == []
     assert company.sandbox.economic.drafts() == before
+    told = call("explain", "nordlys", invoice, "--json").document
+    assert (told["origin"]["unknown"], told["rule"], told["plan_from"]) == (BY_HAND, None, "not known")
+    assert call("usage", "--json").document["total"] == 1, "what somebody entered is no document of ours"
 
 
 def test_accept_post_posts_it_as_planned(keyed_twice: tuple[Company, str, int], call: Call) -> None:

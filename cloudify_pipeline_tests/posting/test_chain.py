@@ -42,6 +42,7 @@ TABLES = (
     "accepted",
     "vat_numbers",
     "vat_sales",
+    "decisions",
 )
 ANSWER = Answer("DE136695976", "vies", True, NOW, "Musterfirma GmbH", consultation_number="WAPIAAAAZ0000001")
 
@@ -115,10 +116,10 @@ def test_an_untouched_log_verifies(kept: PostingLog) -> None:
     with kept.engine.connect() as db:
         rows = db.execute(text("SELECT entry, count(*) FROM audit GROUP BY entry")).tuples().all()
     entries: dict[str, int] = dict(rows)
-    # A customer and a product, two drafts that are booked: six intents and outcomes.
-    written = {"intent": 6, "outcome": 6, "identity": 6}
+    # A customer and a product, two drafts that are booked: six intents and outcomes; each record was decided once.
+    written = {"intent": 6, "outcome": 6, "identity": 6, "decision": 4}
     assert entries == {"binding": 1, "settings": 1, **written, "record": 3, "person": 1, "vat_number": 2, "vat_sale": 2}
-    assert found.entries == 28
+    assert found.entries == 32
     assert verify(kept.engine, "another").findings == []
 
 
@@ -145,7 +146,7 @@ def test_every_deleted_row_is_found(kept: PostingLog, table: str, which: str) ->
     found = verify(kept.engine, "nordlys")
     assert found.findings
     if table == "audit":
-        assert found.first_bad == {"first": 1, "middle": 15, "last": 28}[which]
+        assert found.first_bad == {"first": 1, "middle": 17, "last": 32}[which]
         assert "missing" in found.findings[0].what
 
 
@@ -175,7 +176,9 @@ def test_two_rows_that_changed_places_are_found(kept: PostingLog, table: str, sw
         assert found.first_bad == 2
 
 
-@pytest.mark.parametrize("table", ["operations", "attempts", "records", "identities", "accepted", "vat_numbers", "vat_sales"])
+@pytest.mark.parametrize(
+    "table", ["operations", "attempts", "records", "identities", "accepted", "vat_numbers", "vat_sales", "decisions"]
+)
 def test_a_row_that_was_slipped_in_is_found(kept: PostingLog, table: str) -> None:
     key = {"operations": "id", "attempts": "id", "accepted": "code", "vat_numbers": "number"}.get(table, "stripe_id")
     names = [column.name for column in t.metadata.tables[table].columns]
@@ -202,16 +205,16 @@ def test_an_anchor_shows_a_chain_that_was_written_anew_and_one_that_was_cut(kept
     assert verify(kept.engine, "nordlys", anchor=anchor).findings == []
     with closing(sqlite3.connect(kept.url.removeprefix("sqlite:///"), isolation_level=None)) as db:
         unguard(db)
-        db.execute("DELETE FROM audit WHERE seq > 27")
-        [before] = db.execute("SELECT hash FROM audit WHERE seq = 27").fetchone()
-        db.execute("UPDATE audit_heads SET seq = 27, hash = ?", (before,))
+        db.execute("DELETE FROM audit WHERE seq > 31")
+        [before] = db.execute("SELECT hash FROM audit WHERE seq = 31").fetchone()
+        db.execute("UPDATE audit_heads SET seq = 31, hash = ?", (before,))
         db.execute("DELETE FROM accepted")
     assert verify(kept.engine, "nordlys").findings == []
     [cut] = verify(kept.engine, "nordlys", anchor=anchor).findings
-    assert cut.what == "entry 28 was anchored and the chain ends with entry 27"
+    assert cut.what == "entry 32 was anchored and the chain ends with entry 31"
     note_settings(kept.engine, "nordlys", "b" * 64, NOW)
     [anew] = verify(kept.engine, "nordlys", anchor=anchor).findings
-    assert (anew.seq, anew.what) == (28, "entry 28 is not the one that was anchored: the chain was written anew")
+    assert (anew.seq, anew.what) == (32, "entry 32 is not the one that was anchored: the chain was written anew")
 
 
 def test_the_whole_chain_taken_away_is_found(kept: PostingLog) -> None:
@@ -278,7 +281,14 @@ def test_writers_of_several_processes_cannot_fork_the_chain(log: PostingLog) -> 
 def older(log: PostingLog, poster: Callable[[], Any]) -> None:
     """Leave `log` as a version without the chain wrote it."""
     poster()
-    tamper(log, "DROP TABLE audit", "DROP TABLE audit_heads", "DROP TABLE search_terms", "UPDATE schema_version SET version = 1")
+    tamper(
+        log,
+        "DROP TABLE audit",
+        "DROP TABLE audit_heads",
+        "DROP TABLE search_terms",
+        "DROP TABLE decisions",
+        "UPDATE schema_version SET version = 1",
+    )
 
 
 def test_a_log_from_before_the_chain_opens_and_is_taken_over_with_its_next_change(poster: Poster, tmp_path: Path) -> None:
@@ -319,4 +329,4 @@ def test_the_first_entry_follows_nothing(kept: PostingLog) -> None:
 def test_a_verified_log_says_where_it_ends(kept: PostingLog) -> None:
     found: Verified = verify(kept.engine, "nordlys")
     assert isinstance(found.head, Anchor)
-    assert (found.head.seq, found.begins_at) == (28, "2026-11-02T09:00:00.000000+00:00")
+    assert (found.head.seq, found.begins_at) == (32, "2026-11-02T09:00:00.000000+00:00")

@@ -13,6 +13,8 @@ from sqlalchemy.schema import CreateIndex, CreateTable
 from cloudify_pipeline.accounting.vat_evidence import Answer
 from cloudify_pipeline.errors import RunStopped
 from cloudify_pipeline.ledgers.port import LedgerIdentity
+from cloudify_pipeline.planning.plans import PlannedDocument
+from cloudify_pipeline.posting.decided import posted
 from cloudify_pipeline.posting.log import schema as t
 from cloudify_pipeline.posting.log.lease import TERM, held
 from cloudify_pipeline.posting.log.retention import APPENDED, KEPT
@@ -24,7 +26,7 @@ from cloudify_pipeline_tests.posting.fake_ledger import FakeLedger
 
 POSTGRESQL = make_url("postgresql+asyncpg://").get_dialect()()
 NOW = datetime(2026, 11, 2, 9, tzinfo=UTC)
-TABLES = ("audit", "audit_heads", "search_terms", "vat_numbers")
+TABLES = ("audit", "audit_heads", "search_terms", "vat_numbers", "decisions")
 
 
 @pytest.mark.parametrize("name", TABLES)
@@ -67,6 +69,9 @@ def test_posting_on_a_server_writes_each_document_once_and_a_whole_chain(server:
     assert found.findings == []
     assert server.counts("nordlys") == {"booked": 3}
     assert len(server.records("nordlys", find="in_2")) == 1
+    decided = posted(server, "nordlys", "document", "in_2").plan
+    assert isinstance(decided, PlannedDocument)
+    assert (decided.rule, decided.stripe_id) == ("rules[0]", "in_2")
 
 
 @pytest.mark.parametrize("zone", ["UTC", "America/New_York", "Europe/Copenhagen"])

@@ -12,7 +12,8 @@ import tenacity
 
 from cloudify_pipeline.accounting.vat_evidence import Answer
 from cloudify_pipeline.control.audit_export import export
-from cloudify_pipeline.control.explain import Explained, explain
+from cloudify_pipeline.control.explain import explain
+from cloudify_pipeline.control.explained import Explained
 from cloudify_pipeline.control.preflight import check
 from cloudify_pipeline.control.preview import preview
 from cloudify_pipeline.posting.log.vat_numbers import vat_answers

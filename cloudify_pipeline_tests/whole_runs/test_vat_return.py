@@ -7,11 +7,13 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 
 from cloudify_pipeline.control.vat_periods import month, quarter
 from cloudify_pipeline.control.vat_return import VatReturn, vat_return
 from cloudify_pipeline.control.vat_threshold import words
 from cloudify_pipeline.ledgers.economic.ledger import EconomicLedger
+from cloudify_pipeline.posting.log.decisions import decisions
 from cloudify_pipeline.posting.log.schema import identities, vat_sales
 from cloudify_pipeline.sandbox.economic.documents import book, written
 from cloudify_pipeline.sandbox.stripe.invoices import Line
@@ -204,8 +206,10 @@ def test_what_was_posted_without_evidence_is_decided_once_more(company: Company,
     before = filed(company)
     opened = company.connection()
     with opened.log.engine.begin() as db:
-        # A log of before there was this table; the database would not let them be deleted.
-        db.execute(vat_sales.update().values(connection="lost"))
+        # A log of before there were these tables; the database would not let their rows be deleted.
+        db.execute(text("DROP TRIGGER keep_decisions_as_is"))
+        for table in (vat_sales, decisions):
+            db.execute(table.update().values(connection="lost"))
     opened.log.close()
     found = filed(company)
     assert found.parts == before.parts

@@ -37,8 +37,8 @@ class Page:
     def append(self, entry: str, subject: str, facts: Mapping[str, Any], at: datetime) -> None:
         """Enter `facts` (texts, numbers, instants) about `subject`.
 
-        `entry` is adopted, binding, stripe_binding, settings, identity, intent, outcome, record, person, vat_number, vat_sale
-        or restored.
+        `entry` is adopted, binding, stripe_binding, settings, identity, intent, outcome, record, person, vat_number, vat_sale,
+        decision or restored.
         """
         row = {
             "connection": self.connection,
@@ -105,11 +105,35 @@ def write_pages(db: Connection) -> None:
 
 def note_settings(engine: Engine, connection: str, settings_hash: str, now: datetime) -> bool:
     """Enter the settings in force when they are others than the last ones entered; True when they are."""
-    if _last_settings(engine, connection) == canonical({"hash": settings_hash}):
+    if settings_in_force(engine, connection) == settings_hash:
         return False
     with engine.begin() as db:
         page(db, connection, now).append("settings", "settings", {"hash": settings_hash}, now)
     return True
+
+
+def settings_in_force(engine: Engine, connection: str) -> str | None:
+    """The settings by which the last planning was done, as a hash; None before the first."""
+    c = t.audit.c
+    query = select(c.payload).where(c.connection == connection, c.entry == "settings", c.subject == "settings")
+    with engine.connect() as db:
+        payload = db.scalar(query.order_by(c.seq.desc()).limit(1))
+    return None if payload is None else str(orjson.loads(payload)["hash"])
+
+
+def settings_since(engine: Engine, connection: str, settings_hash: str, at: datetime) -> datetime | None:
+    """Since when the settings of `settings_hash` were in force at the instant `at`; None where the chain does not say."""
+    c = t.audit.c
+    query = select(c.at).where(
+        c.connection == connection,
+        c.entry == "settings",
+        c.subject == "settings",
+        c.payload == canonical({"hash": settings_hash}),
+        c.at <= instant_text(at),
+    )
+    with engine.connect() as db:
+        found = db.scalar(query.order_by(c.seq.desc()).limit(1))
+    return None if found is None else datetime.fromisoformat(found)
 
 
 def canonical(facts: Mapping[str, Any]) -> str:
@@ -158,10 +182,3 @@ def _pages(db: Connection) -> _Pages:
             raise RuntimeError(message)
         pages = db.info[_OPEN] = _Pages(transaction)
     return pages
-
-
-def _last_settings(engine: Engine, connection: str) -> str | None:
-    c = t.audit.c
-    query = select(c.payload).where(c.connection == connection, c.entry == "settings", c.subject == "settings")
-    with engine.connect() as db:
-        return db.scalar(query.order_by(c.seq.desc()).limit(1))

@@ -1,5 +1,6 @@
 """What the audit chain tells of each table's rows, so that a row can be compared with its last entry."""
 
+import hashlib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -57,6 +58,12 @@ def vat_number(row: Mapping[str, Any]) -> Told:
 def vat_sale(row: Mapping[str, Any]) -> Told:
     """What a posted document is to the VAT return."""
     return "vat_sale", str(row["stripe_id"]), _without(row, "connection")
+
+
+def decision(row: Mapping[str, Any]) -> Told:
+    """What was decided of a record before it was sent; the plan itself is told by its hash."""
+    facts = {**_without(row, "connection"), "body": hashlib.sha256(str(row["body"]).encode()).hexdigest()}
+    return "decision", f"{row['kind']}:{row['stripe_id']}:{row['number']}", facts
 
 
 def existing(db: Connection, connection: str) -> Iterator[Told]:

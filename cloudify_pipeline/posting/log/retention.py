@@ -17,11 +17,12 @@ KEPT = {
     "identities": "linked_at",
     "records": "updated_at",
     "vat_sales": "at",
+    "decisions": "at",
     "vat_numbers": "asked_at",
     "audit": "at",
 }
 """What is evidence, and the column that says from when it is."""
-APPENDED = ("attempts", "vat_numbers", "audit")
+APPENDED = ("attempts", "vat_numbers", "decisions", "audit")
 """What is written once and never again."""
 
 _PRESENT = {

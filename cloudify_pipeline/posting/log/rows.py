@@ -4,10 +4,11 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Boolean, Connection, DateTime, Select, Table, select, type_coerce
+from sqlalchemy import Boolean, Connection, DateTime, LargeBinary, Select, Table, select, type_coerce
 from sqlalchemy.types import NullType
 
 from cloudify_pipeline.posting.log.chain import instant_text
+from cloudify_pipeline.posting.log.packed import PackedText, unpacked
 
 _AT_ONCE = 2000
 
@@ -18,7 +19,11 @@ def bare(db: Connection, table: Table) -> Select[Any]:
     SQLite alone would keep a text in a number's column; it has no types that need reading.
     """
     if db.dialect.name != "sqlite":
-        return select(table)
+        packed = (isinstance(column.type, PackedText) for column in table.columns)
+        pairs = zip(table.columns, packed, strict=True)
+        return select(
+            *(type_coerce(column, LargeBinary()).label(column.name) if is_packed else column for column, is_packed in pairs)
+        )
     return select(*(type_coerce(column, NullType()).label(column.name) for column in table.columns))
 
 
@@ -33,6 +38,8 @@ def plain(kind: type[Any] | None, value: Any) -> Any:
     """`value` of a column of `kind` as the chain writes it; what is none of that kind stays as it is."""
     if isinstance(value, datetime):
         return instant_text(value)
+    if kind is PackedText:
+        return unpacked(value)
     if kind is DateTime and isinstance(value, str):
         try:
             return instant_text(datetime.fromisoformat(value))

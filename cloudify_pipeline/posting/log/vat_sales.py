@@ -1,6 +1,7 @@
 """What each posted document is to the VAT return, as it was decided when it was posted: plans are gone with the next run."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date, datetime
 from functools import cache
 
@@ -18,8 +19,12 @@ from cloudify_pipeline.posting.log.store import LogChange, PostingLog
 _PART = 500
 
 
-def sale_change(connection: str, sale: Sale, now: datetime, *, made: bool) -> LogChange:
-    """The change that keeps `sale`. Unless this run `made` its document, what was kept when it was made stays."""
+def sale_change(connection: str, sale: Sale, now: datetime, *, made: bool, decided: bool = False) -> LogChange:
+    """The change that keeps `sale`. Unless this run `made` its document, what was kept when it was made stays.
+
+    `decided`: it is what was decided when the document was sent; a run that died right behind that has kept none, or the one
+    of the draft before.
+    """
     row = {
         "connection": connection,
         "stripe_id": sale.stripe_id,
@@ -34,7 +39,7 @@ def sale_change(connection: str, sale: Sale, now: datetime, *, made: bool) -> Lo
         chain = page(db, connection, now)
         mine = (vat_sales.c.connection == connection, vat_sales.c.stripe_id == sale.stripe_id)
         kept = db.scalar(select(vat_sales.c.sale).where(*mine))
-        if kept == row["sale"] or (kept is not None and not made):
+        if kept == row["sale"] or (kept is not None and not made and not (decided and _another(kept, sale))):
             return
         chain.tell(evidence.vat_sale(row), now)
         upsert(db, vat_sales, [row])
@@ -89,6 +94,12 @@ def without_sale(log: PostingLog, connection: str) -> int:
     query = select(func.count()).select_from(t.identities).where(c.connection == connection, c.kind == "document", ~kept.exists())
     with log.engine.connect() as db:
         return int(db.scalar(query) or 0)
+
+
+def _another(kept: str, sale: Sale) -> bool:
+    """Whether `sale` was decided otherwise than the one that is kept; what the ledger tells of it may come and go."""
+    before, after = (replace(one, base=None, number=None, stored=None) for one in (_adapter().validate_json(kept), sale))
+    return before != after
 
 
 def _given_up() -> ColumnElement[bool]:

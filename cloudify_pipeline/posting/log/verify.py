@@ -72,9 +72,11 @@ _TELLS = {
     "person": "accepted",
     "vat_number": "vat_numbers",
     "vat_sale": "vat_sales",
+    "decision": "decisions",
 }
 _TABLES = (
     "bindings", "stripe_bindings", "identities", "operations", "attempts", "records", "accepted", "vat_numbers", "vat_sales",
+    "decisions",
 )  # fmt: skip
 
 
@@ -272,6 +274,11 @@ def _sale(row: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
     return subject, facts
 
 
+def _decided(row: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+    _, subject, facts = evidence.decision(row)
+    return subject, facts
+
+
 _KEYS: Mapping[str, Callable[[dict[str, Any]], tuple[Any, dict[str, Any]]]] = {
     "bindings": _bound,
     "stripe_bindings": _bound_in_stripe,
@@ -282,6 +289,7 @@ _KEYS: Mapping[str, Callable[[dict[str, Any]], tuple[Any, dict[str, Any]]]] = {
     "accepted": _accepted,
     "vat_numbers": _number,
     "vat_sales": _sale,
+    "decisions": _decided,
 }
 
 
