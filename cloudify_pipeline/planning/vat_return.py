@@ -63,10 +63,11 @@ def code_evidence(
         nets[cell] = nets.get(cell, Decimal(0)) + line.net
     vat = _shared_out(nets, vat_by_rate(lines, rounding))
     found = []
-    for (code, account, rate), net in nets.items():
-        amounts = {"account": account, "rate": str(rate), "net": str(net), "vat": str(vat[code, account, rate])}
+    for cell, net in nets.items():
+        code, number, rate = cell
+        amounts = {"account": number, "rate": str(rate), "net": str(net), "vat": str(vat[cell])}
         supply = settings.supply.get(code) or settings.supply_default or _NONE
-        found.append(Evidence(CODE, code, f"account {account}", {**amounts, "supply": supply}))
+        found.append(Evidence(CODE, code, f"account {number}", {**amounts, "supply": supply}))
     return tuple(found)
 
 
