@@ -20,12 +20,13 @@ EVIDENCE = (
     "accepted",
     "vat_numbers",
     "vat_sales",
+    "settings_checks",
     "audit",
     "audit_heads",
 )
 """A connection that has rows in one of these has books of its own here; an archive is not put over them."""
 
-YOUNGER = frozenset({"vat_numbers", "vat_sales"})
+YOUNGER = frozenset({"vat_numbers", "vat_sales", "settings_checks"})
 """Those of :data:`EVIDENCE` that archives of earlier versions do not have. One that was taken away, the chain misses."""
 
 _LEFT_OUT = {"leases", "schema_version"}

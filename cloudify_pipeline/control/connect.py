@@ -8,11 +8,11 @@ from typing import Literal
 from cloudify_pipeline.catalogue import entry
 from cloudify_pipeline.control import grant
 from cloudify_pipeline.control.chart_checks import named_customers, named_products
+from cloudify_pipeline.control.check_first import named_records
 from cloudify_pipeline.control.glance import refused_as_read_only
 from cloudify_pipeline.control.health import Health, clock_facts, clock_problems, health_of
 from cloudify_pipeline.control.opened import GrantAccess, OpenConnection
 from cloudify_pipeline.control.planner import Planned
-from cloudify_pipeline.control.preflight import named_records
 from cloudify_pipeline.errors import RunStopped, SettingsError
 from cloudify_pipeline.ledgers.port import Ledger, LedgerIdentity
 from cloudify_pipeline.posting.endings import RecordKind

@@ -12,6 +12,7 @@ from datetime import datetime
 from cloudify_pipeline.catalogue import entry
 from cloudify_pipeline.control.audit import note_settings
 from cloudify_pipeline.control.calls import PlannedCalls, planned_calls
+from cloudify_pipeline.control.check_first import check_first
 from cloudify_pipeline.control.health import Health, check_health
 from cloudify_pipeline.control.joined import own_object
 from cloudify_pipeline.control.opened import OpenConnection, check_books
@@ -73,9 +74,14 @@ class Looked:
     calls: PlannedCalls
 
 
-async def plan(opened: OpenConnection, *, ids: Sequence[str] | None = None) -> Looked:
-    """Plan what is due and keep the plans in staging for the posting steps."""
+async def plan(opened: OpenConnection, *, ids: Sequence[str] | None = None, posting: bool = True) -> Looked:
+    """Plan what is due and keep the plans in staging for the posting steps.
+
+    `posting`: whether those follow, so that the settings are checked first.
+    """
     note_settings(opened)
+    if posting:
+        await check_first(opened)
     async with opened.ledger() as ledger:
         identity = await check_books(opened, ledger)
         planned = await plan_connection(opened, ledger, ids=ids, again=ids is not None)
@@ -169,6 +175,7 @@ def unreached(endings: Sequence[Ending]) -> list[Ending]:
 
 @asynccontextmanager
 async def _executor(opened: OpenConnection, run_id: str) -> AsyncIterator[Executor]:
+    await check_first(opened)
     with held(opened.log.engine, opened.name, now=opened.clock()) as lease:
         async with opened.ledger() as ledger, GroupCommit(opened.log.engine) as commits:
             executor = Executor(ledger, opened.log, commits, lease=lease, run_id=run_id, clock=opened.clock)

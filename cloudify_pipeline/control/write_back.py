@@ -16,6 +16,7 @@ from sqlalchemy import Connection
 
 from cloudify_pipeline.catalogue import entry
 from cloudify_pipeline.control.alerts import clear_alert, raise_alert
+from cloudify_pipeline.control.check_first import check_first
 from cloudify_pipeline.control.joined import is_charge, own_object, portions, staged_kind
 from cloudify_pipeline.control.opened import OpenConnection
 from cloudify_pipeline.errors import Problem, RunStopped
@@ -63,6 +64,7 @@ async def write_back(opened: OpenConnection, tried: Iterable[Ending | str]) -> W
     """
     if not (opened.may_write and opened.settings.invoices.write_back):
         return WrittenBack()
+    await check_first(opened)
     ids = {one if isinstance(one, str) else one.stripe_id for one in tried}
     try:
         with held(opened.log.engine, opened.name, now=opened.clock()) as lease:

@@ -9,11 +9,12 @@ from zoneinfo import ZoneInfo
 import dagster as dg
 
 from cloudify_pipeline.accounting.money import format_money
+from cloudify_pipeline.control.check_first import check_first
 from cloudify_pipeline.control.progress import tell
 from cloudify_pipeline.control.replay import to_fetch
 from cloudify_pipeline.control.sync import stage
 from cloudify_pipeline.orchestration.partitions import connections
-from cloudify_pipeline.orchestration.resources import RunScope
+from cloudify_pipeline.orchestration.resources import RunScope, posts
 from cloudify_pipeline.stripe_objects import Kind
 
 COPENHAGEN = ZoneInfo("Europe/Copenhagen")
@@ -84,6 +85,9 @@ def stripe_assets(context: dg.AssetExecutionContext, scope: RunScope) -> Iterato
     """Reads what is new or changed in Stripe into staging."""
     with scope.opened(context.partition_key) as opened:
         started = monotonic()
+        if posts(context):
+            # Planning asks as well; whoever reads Stripe for an hour first would be refused after it.
+            asyncio.run(check_first(opened))
         since = datetime.fromisoformat(scope.since).replace(tzinfo=COPENHAGEN).astimezone(UTC) if scope.since else None
         ids = to_fetch(scope.records(opened, context.job_name) or ())
         report = asyncio.run(stage(opened, since=since, ids=ids, progress=lambda kind, done: tell(f"reading {kind}s", done)))

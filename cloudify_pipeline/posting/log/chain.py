@@ -37,7 +37,7 @@ class Page:
     def append(self, entry: str, subject: str, facts: Mapping[str, Any], at: datetime) -> None:
         """Enter `facts` (texts, numbers, instants) about `subject`.
 
-        `entry` is adopted, binding, settings, identity, intent, outcome, record, person, vat_number, vat_sale or restored.
+        `entry` is adopted, binding, settings, identity, intent, outcome, record, person, vat_number, vat_sale, check or restored.
         """
         row = {
             "connection": self.connection,

@@ -54,6 +54,11 @@ def vat_sale(row: Mapping[str, Any]) -> Told:
     return "vat_sale", str(row["stripe_id"]), _without(row, "connection")
 
 
+def settings_check(row: Mapping[str, Any]) -> Told:
+    """Whether settings fit the ledger of an agreement."""
+    return "check", f"{row['settings_hash']}:{row['agreement']}", _without(row, "connection")
+
+
 def existing(db: Connection, connection: str) -> Iterator[Told]:
     """Everything that stands in the log of `connection`, as entries would tell it."""
     for told, table in ((binding, t.bindings), (identity, t.identities)):

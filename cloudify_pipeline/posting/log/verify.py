@@ -71,8 +71,19 @@ _TELLS = {
     "person": "accepted",
     "vat_number": "vat_numbers",
     "vat_sale": "vat_sales",
+    "check": "settings_checks",
 }
-_TABLES = ("bindings", "identities", "operations", "attempts", "records", "accepted", "vat_numbers", "vat_sales")
+_TABLES = (
+    "bindings",
+    "identities",
+    "operations",
+    "attempts",
+    "records",
+    "accepted",
+    "vat_numbers",
+    "vat_sales",
+    "settings_checks",
+)
 
 
 @dataclass(slots=True)
@@ -264,6 +275,11 @@ def _sale(row: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
     return subject, facts
 
 
+def _check(row: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+    _, subject, facts = evidence.settings_check(row)
+    return subject, facts
+
+
 _KEYS: Mapping[str, Callable[[dict[str, Any]], tuple[Any, dict[str, Any]]]] = {
     "bindings": _bound,
     "identities": _named,
@@ -273,6 +289,7 @@ _KEYS: Mapping[str, Callable[[dict[str, Any]], tuple[Any, dict[str, Any]]]] = {
     "accepted": _accepted,
     "vat_numbers": _number,
     "vat_sales": _sale,
+    "settings_checks": _check,
 }
 
 
