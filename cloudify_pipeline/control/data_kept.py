@@ -52,6 +52,7 @@ LOGGED: Mapping[str, tuple[str, bool]] = {
         "what VIES or Stripe answered about a buyer's VAT number: when, registered name and address, consultation number",
         True,
     ),
+    "settings_checks": ("whether the settings fitted the ledger, when, and which did not (a barred customer by its name)", True),
     "rounding_seen": ("how the ledger rounded VAT in the answers to our own documents", False),
     "relinks": ("when it was read which documents of ours stood in the ledger already", False),
     "vat_sales": ("each posted document's sums by VAT code, with the buyer's country and VAT number, for the VAT return", True),
