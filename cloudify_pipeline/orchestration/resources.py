@@ -21,7 +21,7 @@ PREVIEW = "preview"
 def posts(context: dg.AssetExecutionContext) -> bool:
     """Whether the run goes on to post: it has assets of the ledger, by its job or by what somebody chose in the catalog."""
     chosen = context.run.asset_selection
-    return context.job_name != PREVIEW if chosen is None else any(key.path[0] == "ledger" for key in chosen)
+    return any(key.path[0] == "ledger" for key in chosen) if chosen else context.job_name != PREVIEW
 
 
 class RunScope(dg.ConfigurableResource):

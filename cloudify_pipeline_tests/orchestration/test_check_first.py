@@ -62,7 +62,7 @@ def test_a_run_is_red_at_once_with_every_error_and_goes_on_when_they_are_mended(
             assert "customers.defaults.group" in str(
                 next(e for e in result.all_events if e.is_step_failure).step_failure_data.user_failure_data
             )
-            assert sandbox.stripe.calls == [], "nobody reads Stripe for an hour first"
+            assert not sandbox.stripe.calls, "nobody reads Stripe for an hour first"
             watch(recorded, ["nordlys"], None, log=print)
             assert alerts() == ["settings:E-CHECK-FIRST"]
         assert writes(sandbox) == 0

@@ -177,6 +177,7 @@ def test_a_check_by_hand_that_finds_the_chart_moved_does_not_stop_the_runs(compa
     found = check(company)
     assert [one.key for one in found.errors] == ["customers.defaults.group"]
     assert "so runs go on" in check_words(found)
+    company.now += 2 * HOUR
     company.sandbox.economic.add_customer(customerNumber=4711, name="Kendt ApS", email="kendt@example.com")
     known = company.pay(company.invoice(company.customer("Kendt ApS", email="kendt@example.com")))
     company.sync()
