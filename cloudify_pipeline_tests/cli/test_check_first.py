@@ -25,8 +25,8 @@ def right(company: Company) -> None:
 
 
 def writes(company: Company) -> int:
-    calls = [*company.sandbox.economic.calls, *company.sandbox.stripe.calls]
-    return sum(call.method != "GET" for call in calls)
+    methods = [call.method for call in company.sandbox.economic.calls] + [call.method for call in company.sandbox.stripe.calls]
+    return len(methods) - methods.count("GET")
 
 
 def charts(company: Company) -> int:

@@ -170,7 +170,9 @@ class _LaterRule(InvoiceRule):
 
 
 class _LaterInvoices(InvoiceSettings):
-    rules: list[_LaterRule] = [_LaterRule(when="paid", create="booked_invoice")]  # type: ignore[assignment]
+    rules: list[_LaterRule] = Field(  # type: ignore[assignment]
+        default_factory=lambda: [_LaterRule(when="paid", create="booked_invoice")]
+    )
     remind_after_days: int | None = None
 
 
@@ -178,7 +180,7 @@ class _LaterSettings(ConnectionSettings):
     """As a later release has them: a new section, and new keys in an old one and in each item of a list."""
 
     invoices: _LaterInvoices = _LaterInvoices()
-    couriers: list[_Courier] = []
+    couriers: list[_Courier] = Field(default_factory=list)
     shipping: _Courier = Field(default_factory=_Courier)
 
 
@@ -194,7 +196,9 @@ def test_a_key_that_a_later_release_adds_changes_no_hash_at_its_default(
     before = named(ConnectionSettings.model_validate(written))
     assert named(_LaterSettings.model_validate(written)) == before
     assert named(_LaterSettings.model_validate({**written, "shipping": {"company": "PostNord"}})) == before
-    for more in ({"shipping": {"tracked": True}}, {"couriers": [{}]}, {"invoices": {**(invoices or {}), "remind_after_days": 8}}):
+    written_invoices: dict[str, Any] = {**(invoices or {}), "remind_after_days": 8}
+    others: list[dict[str, Any]] = [{"shipping": {"tracked": True}}, {"couriers": [{}]}, {"invoices": written_invoices}]
+    for more in others:
         assert named(_LaterSettings.model_validate({**written, **more})) != before
 
 

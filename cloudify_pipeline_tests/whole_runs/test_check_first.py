@@ -72,8 +72,8 @@ def charts(company: Company, since: int) -> int:
 
 
 def nothing_was_written(company: Company) -> bool:
-    calls = [*company.sandbox.economic.calls, *company.sandbox.stripe.calls]
-    return {call.method for call in calls} <= {"GET"} and bool(calls)
+    economic, stripe = company.sandbox.economic.calls, company.sandbox.stripe.calls
+    return {call.method for call in economic} == {"GET"} and {call.method for call in stripe} <= {"GET"}
 
 
 # -- what refuses, and what does not ------------------------------------------------------------------------------------
@@ -334,19 +334,19 @@ def test_each_check_is_kept_with_its_time_and_errors_and_stands_in_the_audit_cha
     assert green is not None
     assert (green.at, green.green_at, green.errors) == (company.now, company.now, ())
     assert check_words(green) == "green, 2026-11-02 10:00 UTC against agreement " + green.agreement
-    assert with_connection(company, lambda opened: verified(opened))["whole"]
+    assert with_connection(company, verified)["whole"]
 
 
 def test_two_runs_at_once_are_both_refused_and_one_alert_is_told(company: Company) -> None:
     no_such_group(company)
 
     async def both(opened: OpenConnection) -> list[BaseException | None]:
-        return await asyncio.gather(check_first(opened), check_first(opened), return_exceptions=True)
+        return list(await asyncio.gather(check_first(opened), check_first(opened), return_exceptions=True))
 
     found = with_connection(company, lambda opened: asyncio.run(both(opened)))
     assert [getattr(one, "code", None) for one in found] == ["E-CHECK-FIRST"] * 2
     assert alerts(company) == [ALERT]
-    assert with_connection(company, lambda opened: verified(opened))["whole"]
+    assert with_connection(company, verified)["whole"]
 
 
 def test_there_is_one_alert_while_it_lasts_and_a_green_check_clears_it(company: Company) -> None:
