@@ -29,6 +29,7 @@ class Entry:
 _ENTRIES = (
     # The connection
     Entry("E-SETTINGS", "The connection file or the call is wrong.", "Correct the keys that the message names; cloudify settings schema lists what is allowed.", "administrator"),
+    Entry("E-CHECK-FIRST", "The settings do not fit the ledger, and nothing is written with them.", "Correct every setting that the message names, or the ledger; the next run checks again by itself, and cloudify check shows the same.", "administrator"),
     Entry("E-CONN-GRANT", "The access token or key is not accepted.", "Grant access again and put the new token in its place; then run cloudify connect.", "administrator"),
     Entry("E-CONN-READONLY", "The ledger's subscription or licence is read-only.", "Upgrade the ledger's subscription to one that includes API access.", "administrator"),
     Entry("E-CONN-ROLE", "The app or key lacks a right it needs.", "Give it the right that the message names; the README lists them all.", "administrator"),

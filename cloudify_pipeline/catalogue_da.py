@@ -11,6 +11,7 @@ DANISH_OWNERS = {
 DANISH: dict[str, tuple[str, str]] = {
     # Forbindelsen
     "E-SETTINGS": ("Forbindelsesfilen eller kaldet er forkert.", "Ret de nøgler, som meddelelsen nævner; cloudify settings schema viser, hvad der er tilladt."),
+    "E-CHECK-FIRST": ("Indstillingerne passer ikke til regnskabet, og der skrives intet med dem.", "Ret hver indstilling, som meddelelsen nævner, eller regnskabet; næste kørsel kontrollerer igen af sig selv, og cloudify check viser det samme."),
     "E-CONN-GRANT": ("Adgangsnøglen (token) bliver ikke godkendt.", "Giv adgang igen, og sæt den nye nøgle ind; kør derefter cloudify connect."),
     "E-CONN-READONLY": ("Abonnementet på regnskabsprogrammet giver kun læseadgang.", "Skift til et abonnement, der omfatter API-adgang."),
     "E-CONN-ROLE": ("Appen eller nøglen mangler en rettighed.", "Giv den rettighed, som meddelelsen nævner; README viser dem alle."),

@@ -66,10 +66,10 @@ class SettingsError(PipelineError):
 
     code = "E-SETTINGS"
 
-    def __init__(self, where: str, problems: Sequence[SettingsProblem]) -> None:
+    def __init__(self, where: str, problems: Sequence[SettingsProblem], *, code: str | None = None) -> None:
         self.where = where
         self.problems = tuple(problems)
-        super().__init__("\n".join([f"{where}:", *(f"  {problem}" for problem in self.problems)]))
+        super().__init__("\n".join([f"{where}:", *(f"  {problem}" for problem in self.problems)]), code=code)
 
 
 class RunStopped(PipelineError):

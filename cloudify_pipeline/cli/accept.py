@@ -1,5 +1,6 @@
 """`cloudify accept`: a person's word on a held document, and the replay that acts on it."""
 
+import asyncio
 import getpass
 from typing import Annotated
 
@@ -9,6 +10,7 @@ from cloudify_pipeline.cli.names import chosen, documents_only, opening
 from cloudify_pipeline.cli.output import AsJson, say, show_json
 from cloudify_pipeline.cli.sync import document, run_job_here, say_mode
 from cloudify_pipeline.control.accept import accept as keep_word
+from cloudify_pipeline.control.check_first import check_first
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The connection.")]
 Record = Annotated[str, typer.Argument(metavar="ID", help="The held Stripe invoice, payment, credit note, refund or dispute.")]
@@ -28,6 +30,8 @@ def accept(name: Name, record: Record, post: Post = False, number: Number = None
     (stripe_id,) = documents_only([record])
     name = chosen(name)
     with opening(name) as opened:
+        # A word that no run may act on is not kept.
+        asyncio.run(check_first(opened))
         word = keep_word(opened, stripe_id, by=getpass.getuser(), post=post, number=number)
     done = run_job_here(name, "replay", {"invoice_ids": [stripe_id]}, ids=[stripe_id], quiet=as_json)
     stands = word.decision != "keep" or any(row["ledger_number"] for row in done.outcome.documents)

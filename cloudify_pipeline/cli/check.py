@@ -13,6 +13,7 @@ from cloudify_pipeline.control.filled import Filled
 from cloudify_pipeline.control.matrix import Cell
 from cloudify_pipeline.control.preflight import Preflight
 from cloudify_pipeline.control.preflight import check as preflight
+from cloudify_pipeline.control.settings_checked import check_words
 from cloudify_pipeline.control.triggers import Tally, Trial
 from cloudify_pipeline.control.vat_threshold import threshold_document
 from cloudify_pipeline.control.vat_threshold import words as threshold_words
@@ -48,6 +49,7 @@ def _document(found: Preflight) -> dict[str, object]:
         "counts": found.counts,
         "facts": found.facts,
         "findings": found.findings,
+        "settings_check": found.settings_check,
         "vat_matrix": found.matrix,
         "fields": [
             {
@@ -84,6 +86,7 @@ def _show(found: Preflight) -> None:
         level = found.eu_consumers.level
         say(f"EU consumers: {threshold_words(found.eu_consumers)}.", style="red" if level == 100 else "yellow" if level else None)
     say()
+    say(f"Settings and chart: {check_words(found.settings_check)}.")
     say(" · ".join(f"{what} {count}" for what, count in found.counts.items() if count) or "nothing is staged")
     words = f"{len(found.errors)} errors. Mend the file, then: cloudify check" if found.errors else "Next: cloudify preview"
     say(f"{words} {found.connection}", style="red" if found.errors else "green")

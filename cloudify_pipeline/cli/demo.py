@@ -6,13 +6,23 @@ from typing import Annotated, Any
 
 import typer
 
-from cloudify_pipeline.catalogue import entry
 from cloudify_pipeline.cli.demo_expected import differences
 from cloudify_pipeline.cli.demo_home import NAME, DemoHome
 from cloudify_pipeline.cli.names import opening
-from cloudify_pipeline.cli.output import ATTENTION, DONE, FAILED, AsJson, document_name, moneys, say, show_error, show_json, table
+from cloudify_pipeline.cli.output import (
+    ATTENTION,
+    DONE,
+    FAILED,
+    WRONG_CALL,
+    AsJson,
+    document_name,
+    moneys,
+    say,
+    show_json,
+    table,
+)
 from cloudify_pipeline.cli.status import counts_line, documents_table, reasons
-from cloudify_pipeline.cli.sync import Synced, Verbose, document, run_sync
+from cloudify_pipeline.cli.sync import Synced, Verbose, document, run_sync, show_stopped
 from cloudify_pipeline.cli.ui import serve
 from cloudify_pipeline.control.causes import add
 from cloudify_pipeline.control.status import status
@@ -38,11 +48,8 @@ def demo(ui: Ui = False, host: Host = "127.0.0.1", port: Port = None, verbose: V
 
 
 def _report(synced: Synced, running: DemoHome, *, as_json: bool, ui: bool) -> int:
-    if synced.exit_code == FAILED:
-        first = synced.failures[0]
-        more = {"failures": [str(failure) for failure in synced.failures]}
-        show_error(first.code, first.message, entry(first.code).remedy, as_json=as_json, more=more)
-        return FAILED
+    if synced.exit_code in {WRONG_CALL, FAILED}:
+        return show_stopped(synced, as_json=as_json, more={"failures": [str(failure) for failure in synced.failures]})
     with opening(NAME) as opened:
         documents = status(opened)["documents"]
         parties = {kind: opened.log.identities(NAME, kind).values() for kind in ("customer", "product")}

@@ -7,12 +7,11 @@ from typing import Annotated, Any
 
 import typer
 
-from cloudify_pipeline.catalogue import entry
 from cloudify_pipeline.cli.names import chosen_and_records, documents_only, opening
-from cloudify_pipeline.cli.output import DONE, FAILED, AsJson, console, say, show_error, show_json, table
+from cloudify_pipeline.cli.output import DONE, FAILED, WRONG_CALL, AsJson, console, say, show_json, table
 from cloudify_pipeline.cli.progress import watching
 from cloudify_pipeline.cli.status import counts_line, documents_table, reasons
-from cloudify_pipeline.cli.sync import Synced, document, run_job_here, say_mode
+from cloudify_pipeline.cli.sync import Synced, document, run_job_here, say_mode, show_stopped
 from cloudify_pipeline.control.opened import OpenConnection
 from cloudify_pipeline.control.preview import Preview
 from cloudify_pipeline.control.preview import preview as look_ahead
@@ -72,10 +71,8 @@ def replay(
             show_json({"connection": name, "ids": records, "plan": _plan(plan), "counts": before, "run_id": None})
         return DONE
     replayed = run_job_here(name, "replay", _scope(chosen), ids=records, quiet=as_json)
-    if replayed.exit_code == FAILED:
-        first = replayed.failures[0]
-        show_error(first.code, first.message, entry(first.code).remedy, as_json=as_json, more={"connection": name})
-        return FAILED
+    if replayed.exit_code in {WRONG_CALL, FAILED}:
+        return show_stopped(replayed, as_json=as_json, more={"connection": name})
     if as_json:
         show_json({**document(replayed), "ids": records, "plan": _plan(plan), "counts_before": before})
     else:

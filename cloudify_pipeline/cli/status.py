@@ -12,6 +12,7 @@ from cloudify_pipeline.cli.names import Name, chosen, opening
 from cloudify_pipeline.cli.output import DONE, AsJson, document_name, local, money, plain, say, table
 from cloudify_pipeline.control import status as control
 from cloudify_pipeline.control.freshness import Freshness, freshness
+from cloudify_pipeline.control.settings_checked import check_words, last_check
 
 Find = Annotated[str | None, typer.Option("--find", help="A Stripe or ledger id or number, an e-mail, or a part of one.")]
 Limit = Annotated[int, typer.Option("--limit", min=1, help="Rows to show; --json lists all.")]
@@ -23,12 +24,14 @@ def status(name: Name = None, find: Find = None, limit: Limit = 50, as_json: AsJ
         # Two databases answer side by side. Whoever looks for a document does not wait for what is staged: a run may hold it.
         asked = beside.submit(freshness, opened) if find is None else None
         if as_json:
-            sys.stdout.writelines(control.status_json(opened, find=find, more=lambda: _plain_freshness(asked)))
+            checked = plain({"settings_check": last_check(opened)})
+            sys.stdout.writelines(control.status_json(opened, find=find, more=lambda: {**_plain_freshness(asked), **checked}))
             sys.stdout.write("\n")
             sys.stdout.flush()
             return DONE
         found, known = control.newest(opened, find=find, limit=limit)
         fresh = None if asked is None else asked.result()
+        checked = check_words(last_check(opened))
     documents = found["documents"]
     if not documents:
         nothing = f"Nothing contains “{find}”." if find else "Nothing is known yet."
@@ -40,6 +43,7 @@ def status(name: Name = None, find: Find = None, limit: Limit = 50, as_json: AsJ
     say(counts_line(found["counts"]))
     if fresh is not None:
         _show_freshness(fresh)
+        say(f"Settings: {checked}")
     return DONE
 
 

@@ -4,7 +4,7 @@ import contextlib
 import logging
 import sys
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from time import monotonic
@@ -14,11 +14,12 @@ import typer
 
 from cloudify_pipeline.catalogue import entry
 from cloudify_pipeline.cli.names import chosen_and_records, documents_only, opening
-from cloudify_pipeline.cli.output import ATTENTION, DONE, FAILED, AsJson, console, say, show_error, show_json
+from cloudify_pipeline.cli.output import ATTENTION, DONE, FAILED, WRONG_CALL, AsJson, console, say, show_error, show_json
 from cloudify_pipeline.cli.progress import watching
 from cloudify_pipeline.cli.status import counts_line, documents_table, reasons
 from cloudify_pipeline.control.alert_delivery import after_run
 from cloudify_pipeline.control.outcome import FailedStep, Outcome, outcome
+from cloudify_pipeline.control.settings_checked import REFUSED
 from cloudify_pipeline.errors import SettingsError, SettingsProblem
 from cloudify_pipeline.stripe_objects import mode_name
 
@@ -41,8 +42,15 @@ class Synced:
     seconds: float
 
     @property
+    def refused(self) -> FailedStep | None:
+        """The step that found settings which nothing may be written with."""
+        return next((failure for failure in self.failures if failure.code == REFUSED), None)
+
+    @property
     def exit_code(self) -> int:
         """As the interface has it."""
+        if self.refused is not None:
+            return WRONG_CALL
         steps = {failure.step.split(".")[0] for failure in self.failures}
         nothing_touched = not self.outcome.documents and not self.outcome.waiting_for_a_person
         if steps & set(_STOPS_EVERYTHING) or (steps and nothing_touched):
@@ -54,15 +62,22 @@ def sync(words: Words = None, since: Since = None, verbose: Verbose = False, as_
     """Stripe to ledger, once for every invoice: a recorded Dagster run. Running it again posts nothing twice."""
     name, ids = chosen_and_records(words or [])
     synced = run_sync(name, documents_only(ids), since=_day(since), verbose=verbose, quiet=as_json)
-    if synced.exit_code == FAILED:
-        first = synced.failures[0]
+    if synced.exit_code in {WRONG_CALL, FAILED}:
         more = {"run_id": synced.outcome.run_id, "connection": name, "failures": [str(failure) for failure in synced.failures]}
-        show_error(first.code, first.message, entry(first.code).remedy, as_json=as_json, more=more)
-        return FAILED
+        return show_stopped(synced, as_json=as_json, more=more)
     if as_json:
         show_json(document(synced))
     else:
         _show(synced)
+    return synced.exit_code
+
+
+def show_stopped(synced: Synced, *, as_json: bool, more: Mapping[str, Any]) -> int:
+    """Why a run could not go on, and what to do; the exit code."""
+    first = synced.refused or synced.failures[0]
+    # Each error of refused settings is a line below the first.
+    problems = [line.strip() for line in first.message.splitlines()[1:]] if synced.refused else []
+    show_error(first.code, first.message, entry(first.code).remedy, as_json=as_json, problems=problems, more=more)
     return synced.exit_code
 
 

@@ -16,10 +16,12 @@ from cloudify_pipeline.accounting.money import format_money
 from cloudify_pipeline.catalogue import entry
 from cloudify_pipeline.control.alerts import clear_alert, open_alerts, raise_alert
 from cloudify_pipeline.control.causes import add
+from cloudify_pipeline.control.check_first import is_refused
 from cloudify_pipeline.control.freshness import PERIOD, WAITING, freshness, oldest_due
 from cloudify_pipeline.control.glance import documents_but
 from cloudify_pipeline.control.opened import OpenConnection
 from cloudify_pipeline.control.outcome import FailedStep
+from cloudify_pipeline.control.settings_checked import REFUSED
 from cloudify_pipeline.control.unmapped import UNMAPPED
 from cloudify_pipeline.errors import RunStopped
 from cloudify_pipeline.posting.log import schema as t
@@ -82,7 +84,8 @@ def late_causes(opened: OpenConnection) -> list[AlertCause]:
     Raises:
         RunStopped: a run is writing staging; look again later.
     """
-    if not opened.may_write or not opened.staging.path.is_file():
+    # What keeps runs from writing is told by itself, and nothing can come while it lasts.
+    if not opened.may_write or not opened.staging.path.is_file() or is_refused(opened):
         return []
     synced = freshness(opened)
     if synced.note is not None:
@@ -125,11 +128,11 @@ def run_ended(opened: OpenConnection, failures: Sequence[FailedStep], *, job: st
     """Tell of a run that failed, by the codes of its steps; one that ended well clears what runs were told for before.
 
     Not told: a run that is red only because records could not be reached (those records are, with their sums), and one
-    that left because another was at work.
+    that left because another was at work. Settings that were refused are told by their check, whichever run asked for it.
     """
     causes = {}
     for failure in failures:
-        if failure.step.startswith(_SETTLED) or failure.code == "E-LEASE":
+        if failure.step.startswith(_SETTLED) or failure.code in {"E-LEASE", REFUSED}:
             continue
         on: On = "connection" if failure.code.startswith("E-CONN") else "failed"
         look = f"cloudify {'connect' if on == 'connection' else 'status'} {opened.name}"

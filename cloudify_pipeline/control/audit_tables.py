@@ -23,12 +23,13 @@ EVIDENCE = (
     "vat_numbers",
     "vat_sales",
     "decisions",
+    "settings_checks",
     "audit",
     "audit_heads",
 )
 """A connection that has rows in one of these has books of its own here; an archive is not put over them."""
 
-YOUNGER = frozenset({"stripe_bindings", "vat_numbers", "vat_sales", "decisions"})
+YOUNGER = frozenset({"stripe_bindings", "vat_numbers", "vat_sales", "decisions", "settings_checks"})
 """Those of :data:`EVIDENCE` that archives of earlier versions do not have. One that was taken away, the chain misses."""
 
 _LEFT_OUT = {"leases", "book_leases", "schema_version"}

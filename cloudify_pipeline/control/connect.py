@@ -11,11 +11,11 @@ from cloudify_pipeline.control.account import Known, known, other_account, take,
 from cloudify_pipeline.control.account import rebind as rebind_stripe
 from cloudify_pipeline.control.books import second_to, second_words
 from cloudify_pipeline.control.chart_checks import named_customers, named_products
+from cloudify_pipeline.control.check_first import named_records
 from cloudify_pipeline.control.glance import refused_as_read_only
 from cloudify_pipeline.control.health import Health, clock_facts, clock_problems, health_of
 from cloudify_pipeline.control.opened import GrantAccess, OpenConnection
 from cloudify_pipeline.control.planner import Planned
-from cloudify_pipeline.control.preflight import named_records
 from cloudify_pipeline.errors import Problem, RunStopped, SettingsError
 from cloudify_pipeline.ledgers.port import Ledger, LedgerIdentity
 from cloudify_pipeline.posting.endings import RecordKind

@@ -54,6 +54,7 @@ LOGGED: Mapping[str, tuple[str, bool]] = {
         "what VIES or Stripe answered about a buyer's VAT number: when, registered name and address, consultation number",
         True,
     ),
+    "settings_checks": ("whether the settings fitted the ledger, when, and which did not (a barred customer by its name)", True),
     "rounding_seen": ("how the ledger rounded VAT in the answers to our own documents", False),
     "looks": ("how far the ledger was looked through for documents that carry a key of ours, and when", False),
     "keyed_elsewhere": ("Stripe ids that stand in the ledger and are not this connection's so far", False),

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from cloudify_pipeline.accounting.oss_threshold import ThresholdWatch
-from cloudify_pipeline.accounting.parties import LedgerRecord, Lookup
 from cloudify_pipeline.control.causes import Cause, add, causes
 from cloudify_pipeline.control.chart_checks import Checked, cells_in_use, named_customers, named_products, other_rates
+from cloudify_pipeline.control.check_first import check_settings, named_records
 from cloudify_pipeline.control.earlier import earlier_documents
 from cloudify_pipeline.control.filled import Filled, filled
 from cloudify_pipeline.control.health import health_of, stop_at_other_books
@@ -20,6 +20,7 @@ from cloudify_pipeline.control.validations import Checking, NeverSent, never_sen
 from cloudify_pipeline.control.vat_threshold import threshold_watch
 from cloudify_pipeline.ledgers.port import Ledger
 from cloudify_pipeline.planning.plans import Hold, PlannedDocument, Skip
+from cloudify_pipeline.posting.log.checks import SettingsCheck
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,8 @@ class Preflight:
     triggers: tuple[Trial, ...]
     never_sent: NeverSent | None
     counts: Mapping[str, int]
+    settings_check: SettingsCheck
+    """Of settings and chart alone, as it is kept: what decides whether a run may write."""
     eu_consumers: ThresholdWatch | None = None
     """How far the year has come towards the threshold of EUR 10,000, with what is due; None where it is not watched."""
 
@@ -62,6 +65,7 @@ async def check(opened: OpenConnection) -> Preflight:
         chart = await ledger.chart()
         customers = await named_records(ledger, "customers", named_customers(opened.settings))
         products = await named_records(ledger, "products", named_products(opened.settings))
+        checked = check_settings(opened, identity, chart, customers=customers, products=products)
         planned = await _whole_plan(opened, ledger)
         earlier = await earlier_documents(opened, ledger, planned)
     health = health_of(
@@ -93,21 +97,9 @@ async def check(opened: OpenConnection) -> Preflight:
             "already in the ledger": planned.settled,
             "waiting": planned.waiting,
         },
+        settings_check=checked,
         eu_consumers=threshold_watch(opened, base_currency=chart.base_currency, due=planned.documents.values()),
     )
-
-
-async def named_records(ledger: Ledger, kind: str, numbers: Mapping[str, str]) -> dict[str, LedgerRecord | None]:
-    """The ledger's records that the settings name, by setting; None where there is none."""
-    lookups = {key: Lookup("number", number) for key, number in numbers.items()}
-    wanted = list(dict.fromkeys(lookups.values()))
-    if not wanted:
-        return {}
-    found = await (ledger.customers(wanted) if kind == "customers" else ledger.products(wanted))
-    return {
-        key: next((record for record in found.get(lookup, ()) if str(record.number) == lookup.value), None)
-        for key, lookup in lookups.items()
-    }
 
 
 async def _whole_plan(opened: OpenConnection, ledger: Ledger) -> Planned:

@@ -16,6 +16,7 @@ from cloudify_pipeline.control.adopted import forget_adopted, of_own_account, te
 from cloudify_pipeline.control.audit import note_settings
 from cloudify_pipeline.control.books import refuse_second
 from cloudify_pipeline.control.calls import PlannedCalls, planned_calls
+from cloudify_pipeline.control.check_first import check_first
 from cloudify_pipeline.control.health import Health, check_health
 from cloudify_pipeline.control.joined import own_object
 from cloudify_pipeline.control.opened import OpenConnection, check_books
@@ -108,9 +109,14 @@ class Looked:
     calls: PlannedCalls
 
 
-async def plan(opened: OpenConnection, *, ids: Sequence[str] | None = None) -> Looked:
-    """Plan what is due and keep the plans in staging for the posting steps."""
+async def plan(opened: OpenConnection, *, ids: Sequence[str] | None = None, posting: bool = True) -> Looked:
+    """Plan what is due and keep the plans in staging for the posting steps.
+
+    `posting`: whether those follow, so that the settings are checked first.
+    """
     note_settings(opened)
+    if posting:
+        await check_first(opened)
     forget_adopted(opened)
     _wait_no_longer(opened)
     async with opened.ledger() as ledger:
@@ -269,6 +275,7 @@ def _wait_no_longer(opened: OpenConnection) -> None:
 @asynccontextmanager
 async def _executor(opened: OpenConnection, run_id: str) -> AsyncIterator[Executor]:
     check_staged(opened)
+    await check_first(opened)
     books = opened.books
     if books is None:
         # Posting by itself, without the step that plans: whose books these are is asked before anything else.

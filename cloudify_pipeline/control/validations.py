@@ -53,6 +53,11 @@ def validate(checking: Checking) -> tuple[Checked, ...]:
     return tuple(found for validation in VALIDATIONS for found in validation(checking))
 
 
+def validate_settings(checking: Checking) -> tuple[Checked, ...]:
+    """What those find that look at settings and ledger; with nothing planned, of these alone."""
+    return tuple(found for validation in OF_SETTINGS for found in validation(checking))
+
+
 def match_fields_are_filled(checking: Checking) -> Iterator[Checked]:
     """V-25: a field that customers are matched on is filled for nearly all of them."""
     settings = checking.opened.settings.customers
@@ -190,6 +195,8 @@ VALIDATIONS: tuple[Validation, ...] = (
     barred_periods_can_be_read,
     what_stands_already_is_not_booked_again,
 )
+OF_SETTINGS: tuple[Validation, ...] = (terms_do_not_settle_twice, electronic_invoices_can_be_sent)
+"""Those whose errors make every document wrong, whatever is staged. Who shares the books is asked anew by each run."""
 
 
 def never_sent(opened: OpenConnection, planned: Planned) -> NeverSent | None:

@@ -17,6 +17,7 @@ from sqlalchemy import Connection
 from cloudify_pipeline.catalogue import entry
 from cloudify_pipeline.control.account import check_staged
 from cloudify_pipeline.control.alerts import clear_alert, raise_alert
+from cloudify_pipeline.control.check_first import check_first
 from cloudify_pipeline.control.joined import is_charge, own_object, portions, staged_kind
 from cloudify_pipeline.control.opened import OpenConnection
 from cloudify_pipeline.errors import Problem, RunStopped
@@ -64,6 +65,7 @@ async def write_back(opened: OpenConnection, tried: Iterable[Ending | str]) -> W
     """
     if not (opened.may_write and opened.settings.invoices.write_back):
         return WrittenBack()
+    await check_first(opened)
     ids = {one if isinstance(one, str) else one.stripe_id for one in tried}
     try:
         check_staged(opened)

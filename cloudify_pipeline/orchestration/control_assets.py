@@ -2,6 +2,7 @@
 
 import dagster as dg
 
+from cloudify_pipeline.control.settings_checked import check_words, last_check
 from cloudify_pipeline.control.status import status
 from cloudify_pipeline.orchestration.partitions import connections
 from cloudify_pipeline.orchestration.resources import RunScope
@@ -25,6 +26,7 @@ def control_status(context: dg.AssetExecutionContext, scope: RunScope) -> dg.Mat
                 **status(opened)["counts"],
                 "in the ledger": sums(rows, ("posted", "booked")),
                 "held and failed": reasons_table([row for row in rows if row["state"] in {"held", "failed"}], live=live),
+                "settings check": check_words(last_check(opened)),
                 "latest documents": documents_table([row for row in rows if row["state"] in {"posted", "booked"}], live=live),
             }
         )

@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from cloudify_pipeline.orchestration.resources import REPLAY
+from cloudify_pipeline.orchestration.resources import PREVIEW, REPLAY
 
 sync = dg.define_asset_job(
     "sync",
@@ -34,7 +34,7 @@ replay = dg.define_asset_job(
 )
 
 preview = dg.define_asset_job(
-    "preview",
+    PREVIEW,
     selection=dg.AssetSelection.groups("stripe", "plan"),
     description="What a sync would post, and why. Nothing but GET is sent, to Stripe or to the ledger.",
 )

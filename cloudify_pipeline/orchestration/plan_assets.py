@@ -10,9 +10,10 @@ import dagster as dg
 from cloudify_pipeline.accounting.money import format_money
 from cloudify_pipeline.catalogue import entry
 from cloudify_pipeline.control.planner import Planned
+from cloudify_pipeline.control.settings_checked import check_words, last_check
 from cloudify_pipeline.control.sync import Looked, plan
 from cloudify_pipeline.orchestration.partitions import connections
-from cloudify_pipeline.orchestration.resources import RunScope
+from cloudify_pipeline.orchestration.resources import RunScope, posts
 from cloudify_pipeline.orchestration.words import SHOWN, sums
 from cloudify_pipeline.planning.plans import Hold, Plan, PlannedCustomer, PlannedDocument, PlannedProduct, Skip
 
@@ -55,7 +56,8 @@ def plan_assets(context: dg.AssetExecutionContext, scope: RunScope) -> Iterator[
     """Decides what is due, against the ledger as it is now; sends nothing."""
     started = monotonic()
     with scope.opened(context.partition_key) as opened:
-        looked = asyncio.run(plan(opened, ids=scope.records(opened, context.job_name)))
+        looked = asyncio.run(plan(opened, ids=scope.records(opened, context.job_name), posting=posts(context)))
+        checked = check_words(last_check(opened))
     planned = looked.planned
     groups: dict[str, Mapping[str, Plan]] = {
         "customers": planned.customers,
@@ -69,7 +71,7 @@ def plan_assets(context: dg.AssetExecutionContext, scope: RunScope) -> Iterator[
                 **dict(sorted(Counter(map(_ending, plans.values())).items())),
                 "problems": _problems(plans),
                 **(_document_facts(planned) if name == "documents" else {}),
-                **(_step_facts(looked) if name == "documents" else {}),
+                **({**_step_facts(looked), "settings check": checked} if name == "documents" else {}),
                 "seconds": round(monotonic() - started, 1),
             },
         )

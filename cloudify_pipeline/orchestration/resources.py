@@ -14,6 +14,14 @@ from cloudify_pipeline.errors import PipelineError
 
 REPLAY = "replay"
 """The job that needs to be told what to try again."""
+PREVIEW = "preview"
+"""The job that ends with the plan."""
+
+
+def posts(context: dg.AssetExecutionContext) -> bool:
+    """Whether the run goes on to post: it has assets of the ledger, by its job or by what somebody chose in the catalog."""
+    chosen = context.run.asset_selection
+    return any(key.path[0] == "ledger" for key in chosen) if chosen else context.job_name != PREVIEW
 
 
 class RunScope(dg.ConfigurableResource):

@@ -10,11 +10,14 @@ import dagster as dg
 
 from cloudify_pipeline.accounting.money import format_money
 from cloudify_pipeline.control.account import stripe_facts
+from cloudify_pipeline.control.check_first import check_first
+from cloudify_pipeline.control.opened import OpenConnection
 from cloudify_pipeline.control.progress import tell
 from cloudify_pipeline.control.replay import to_fetch
 from cloudify_pipeline.control.sync import stage
+from cloudify_pipeline.errors import RunStopped
 from cloudify_pipeline.orchestration.partitions import connections
-from cloudify_pipeline.orchestration.resources import RunScope
+from cloudify_pipeline.orchestration.resources import RunScope, posts
 from cloudify_pipeline.stripe_objects import Kind
 
 COPENHAGEN = ZoneInfo("Europe/Copenhagen")
@@ -85,6 +88,8 @@ def stripe_assets(context: dg.AssetExecutionContext, scope: RunScope) -> Iterato
     """Reads what is new or changed in Stripe into staging."""
     with scope.opened(context.partition_key) as opened:
         started = monotonic()
+        if posts(context):
+            _check_early(context, opened)
         since = datetime.fromisoformat(scope.since).replace(tzinfo=COPENHAGEN).astimezone(UTC) if scope.since else None
         ids = to_fetch(scope.records(opened, context.job_name) or ())
         report = asyncio.run(stage(opened, since=since, ids=ids, progress=lambda kind, done: tell(f"reading {kind}s", done)))
@@ -116,3 +121,11 @@ def stripe_assets(context: dg.AssetExecutionContext, scope: RunScope) -> Iterato
                     "seconds": round(monotonic() - started, 1),
                 },
             )
+
+
+def _check_early(context: dg.AssetExecutionContext, opened: OpenConnection) -> None:
+    """Refuse wrong settings before an hour of reading; a ledger that does not answer is planning's to tell, which asks again."""
+    try:
+        asyncio.run(check_first(opened))
+    except RunStopped as stopped:
+        context.log.warning(f"the settings are not checked yet: {stopped.code}: {stopped.message}")

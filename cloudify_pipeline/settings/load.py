@@ -102,8 +102,20 @@ def load_text(text: str, path: Path, *, catalogues: Catalogues | None) -> Loaded
 
 
 def settings_hash(settings: ConnectionSettings) -> str:
-    """SHA-256 of the effective settings as canonical JSON: equal settings, equal hash, however they were written."""
-    content = settings.model_dump(mode="json", by_alias=True)
+    """SHA-256 of what differs from the defaults, as canonical JSON: equal settings, equal hash, however they were written.
+
+    A key that a later release adds changes nothing as long as it has its default.
+    """
+    return _hash(settings)
+
+
+def checked_hash(settings: ConnectionSettings) -> str:
+    """As :func:`settings_hash`, for a check against the ledger: it says the same in every write mode."""
+    return _hash(settings, without={"write_mode"})
+
+
+def _hash(settings: ConnectionSettings, *, without: set[str] | None = None) -> str:
+    content = settings.model_dump(mode="json", by_alias=True, exclude_defaults=True, exclude=without)
     canonical = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=str)
     return hashlib.sha256(canonical.encode("utf-8", "backslashreplace")).hexdigest()
 

@@ -72,6 +72,18 @@ def test_a_whole_log_is_said_to_be_whole_and_a_changed_one_not(shop: Company, ca
     assert "changed past this program" in call("audit", "verify").out
 
 
+def test_a_check_that_somebody_made_green_by_hand_is_found(shop: Company, call: Call) -> None:
+    shop.configure(customers={"defaults": {"payment_terms": 1, "group": 99}})
+    shop.connection().log.close()
+    assert call("check").code == 2
+    tamper("UPDATE settings_checks SET errors = '[]', green_at = at")
+    verified = call("audit", "nordlys", "verify", "--json")
+    assert verified.code == 1
+    (finding,) = verified.document["findings"]
+    assert finding["table"] == "settings_checks"
+    assert "green_at is “20" in finding["what"]
+
+
 def test_an_archive_comes_back_with_the_same_status_and_a_chain_that_verifies(shop: Company, call: Call, tmp_path: Path) -> None:
     shop.sync()
     folder = tmp_path / "archive"
@@ -236,6 +248,7 @@ def test_beside_another_connection_the_ids_move_and_the_chain_still_verifies(sho
         "audit_heads",
         "vat_sales",
         "decisions",
+        "settings_checks",
         "search_terms",
         "leases",
     )

@@ -1,14 +1,17 @@
 import datetime
 import traceback
+from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from pydantic import Field
 
 from cloudify_pipeline.errors import SettingsError
-from cloudify_pipeline.settings.models import MatchPair
+from cloudify_pipeline.settings.load import checked_hash, settings_hash
+from cloudify_pipeline.settings.models import ConnectionSettings, InvoiceRule, InvoiceSettings, MatchPair, Section
 from cloudify_pipeline.settings.secrets import Secret
 from cloudify_pipeline_tests.settings.files import SMALLEST, changed, load, refused
 
@@ -155,3 +158,63 @@ def test_the_hash_names_the_effective_settings(tmp_path: Path) -> None:
     assert load(tmp_path, changed(write_mode="write")).hash != plain
     assert load(tmp_path, changed(stripe__api_key={"env": "OTHER"})).hash != plain
     assert len(plain) == 64
+
+
+class _Courier(Section):
+    company: str = "PostNord"
+    tracked: bool = False
+
+
+class _LaterRule(InvoiceRule):
+    courier: _Courier = _Courier()
+
+
+class _LaterInvoices(InvoiceSettings):
+    rules: list[_LaterRule] = Field(  # type: ignore[assignment]
+        default_factory=lambda: [_LaterRule(when="paid", create="booked_invoice")]
+    )
+    remind_after_days: int | None = None
+
+
+class _LaterSettings(ConnectionSettings):
+    """As a later release has them: a new section, and new keys in an old one and in each item of a list."""
+
+    invoices: _LaterInvoices = _LaterInvoices()
+    couriers: list[_Courier] = Field(default_factory=list)
+    shipping: _Courier = Field(default_factory=_Courier)
+
+
+RULES = {"rules": [{"when": "finalized", "create": "draft_invoice"}, {"when": "paid", "create": "booked_invoice"}]}
+
+
+@pytest.mark.parametrize("named", [settings_hash, checked_hash])
+@pytest.mark.parametrize("invoices", [None, RULES])
+def test_a_key_that_a_later_release_adds_changes_no_hash_at_its_default(
+    named: Callable[[ConnectionSettings], str], invoices: dict[str, Any] | None
+) -> None:
+    written = SMALLEST if invoices is None else changed(invoices=invoices)
+    before = named(ConnectionSettings.model_validate(written))
+    assert named(_LaterSettings.model_validate(written)) == before
+    assert named(_LaterSettings.model_validate({**written, "shipping": {"company": "PostNord"}})) == before
+    written_invoices: dict[str, Any] = {**(invoices or {}), "remind_after_days": 8}
+    others: list[dict[str, Any]] = [{"shipping": {"tracked": True}}, {"couriers": [{}]}, {"invoices": written_invoices}]
+    for more in others:
+        assert named(_LaterSettings.model_validate({**written, **more})) != before
+
+
+def test_every_setting_but_the_write_mode_is_in_the_hash_of_a_check(tmp_path: Path) -> None:
+    def named(**keys: Any) -> str:
+        return checked_hash(load(tmp_path, changed(**keys)).settings)
+
+    plain = checked_hash(load(tmp_path, SMALLEST).settings)
+    assert named(write_mode="write") == named(write_mode="read_only") == plain
+    others = [
+        named(stripe__api_key={"env": "OTHER"}),
+        named(economic__api_base="http://127.0.0.1:9"),
+        named(economic__agreement_number=7654321),
+        named(customers__defaults={"payment_terms": 1, "group": 2}),
+        named(customers__fields={"phone": "phone"}),
+        named(vat={"countries": {"GL": "abroad"}}),
+        named(invoices=RULES),
+    ]
+    assert len({plain, *others}) == 1 + len(others)

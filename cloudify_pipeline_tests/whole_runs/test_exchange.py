@@ -159,6 +159,9 @@ def test_turning_the_setting_on_asks_nothing_of_what_is_posted(company: Company)
     assert set(rates(company).values()) == {LEDGERS["EUR"], LEDGERS["USD"]}
     company.configure(invoices={"exchange_rate": "stripe"})
     company.now += timedelta(hours=1)
+    # The settings are new: they are held against the chart once.
+    assert not any("invoices" in path or "orders" in path for _, path in company.sync().calls)
+    company.now += timedelta(hours=1)
     assert company.sync().calls == [("GET", "/self")]
 
 

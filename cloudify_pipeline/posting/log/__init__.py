@@ -1,6 +1,7 @@
 # Tables beside those of schema.py are made with them only when they are known before a log is opened.
 from cloudify_pipeline.posting.log import (  # noqa: F401
     alerts,
+    checks,
     decisions,
     hints,
     lease,

@@ -38,7 +38,7 @@ class Page:
         """Enter `facts` (texts, numbers, instants) about `subject`.
 
         `entry` is adopted, binding, stripe_binding, settings, identity, intent, outcome, record, person, vat_number, vat_sale,
-        decision or restored.
+        decision, check or restored.
         """
         row = {
             "connection": self.connection,

@@ -66,6 +66,11 @@ def decision(row: Mapping[str, Any]) -> Told:
     return "decision", f"{row['kind']}:{row['stripe_id']}:{row['number']}", facts
 
 
+def settings_check(row: Mapping[str, Any]) -> Told:
+    """Whether settings fit the ledger of an agreement."""
+    return "check", f"{row['settings_hash']}:{row['agreement']}", _without(row, "connection")
+
+
 def existing(db: Connection, connection: str) -> Iterator[Told]:
     """Everything that stands in the log of `connection`, as entries would tell it."""
     for told, table in ((binding, t.bindings), (identity, t.identities)):

@@ -73,10 +73,11 @@ _TELLS = {
     "vat_number": "vat_numbers",
     "vat_sale": "vat_sales",
     "decision": "decisions",
+    "check": "settings_checks",
 }
 _TABLES = (
     "bindings", "stripe_bindings", "identities", "operations", "attempts", "records", "accepted", "vat_numbers", "vat_sales",
-    "decisions",
+    "decisions", "settings_checks",
 )  # fmt: skip
 
 
@@ -279,6 +280,11 @@ def _decided(row: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
     return subject, facts
 
 
+def _check(row: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+    _, subject, facts = evidence.settings_check(row)
+    return subject, facts
+
+
 _KEYS: Mapping[str, Callable[[dict[str, Any]], tuple[Any, dict[str, Any]]]] = {
     "bindings": _bound,
     "stripe_bindings": _bound_in_stripe,
@@ -290,6 +296,7 @@ _KEYS: Mapping[str, Callable[[dict[str, Any]], tuple[Any, dict[str, Any]]]] = {
     "vat_numbers": _number,
     "vat_sales": _sale,
     "decisions": _decided,
+    "settings_checks": _check,
 }
 
 
