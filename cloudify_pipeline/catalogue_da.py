@@ -48,6 +48,7 @@ DANISH: dict[str, tuple[str, str]] = {
     "E-VAT-RATE": ("Momssatsen i Stripe er ikke den, som regnskabet vil bruge.", "Ret momssatsen i Stripe, eller kontoen på varegruppen i regnskabet."),
     "E-TOTAL": ("Totalen i regnskabet ville ikke være, eller er ikke, den samme som i Stripe.", "Sammenlign beløbene i meddelelsen, og ret den pris, moms eller afrunding, der afviger; intet er bogført."),
     "E-STRIPE-SUM": ("Stripes egne beløb stemmer ikke.", "Se på fakturaen i Stripe; meld fejlen, hvis den ser rigtig ud dér."),
+    "E-OTHER-SELLER": ("Stripe siger, at dette er solgt for en anden konto end den, der læses, så det er ikke uden videre denne virksomheds omsætning.", "Se efter, hvis salg det er: sælger virksomheden i eget navn for kontiene på sin platform, så sæt invoices.sold_by_another: post; er den nævnte konto dens egen, så sæt stripe.account; ellers lad det være."),
     "E-CURRENCY": ("Valutaen er ikke oprettet i regnskabet.", "Opret valutakoden i regnskabet."),
     "E-CURRENCY-DECIMALS": ("Et beløb har flere end de to decimaler, som regnskabet kan rumme.", "Bogfør det i hånden med et beløb, som regnskabet kan rumme; afrund i Stripe priserne i denne valuta til to decimaler."),
     "E-EXCHANGE": ("Kursen, som Stripe omregnede betalingen til, kendes endnu ikke.", "Vent på næste kørsel, hvis Stripe ikke har afregnet betalingen endnu; ellers synkronisér posten med dens id, eller overlad kursen til regnskabet (invoices.exchange_rate)."),

@@ -14,6 +14,7 @@ from cloudify_pipeline.accounting.vat_evidence import NOTHING, Answer
 from cloudify_pipeline.control.corrections import Corrections, Pending, subject_of, terms_of
 from cloudify_pipeline.control.joined import joined_records, lines_of, priced
 from cloudify_pipeline.control.opened import OpenConnection
+from cloudify_pipeline.control.sellers import sold_by_another
 from cloudify_pipeline.control.vat_evidence import NumbersAsked
 from cloudify_pipeline.errors import Problem
 from cloudify_pipeline.ledgers.port import Ledger
@@ -141,7 +142,15 @@ class _Planner:
                 self._hold(record, Problem("E-STRIPE-SUM", faults[record.stripe_id]))
             else:
                 found[record.stripe_id] = decision
+        self._hold_sold_by_another(found, standing)
         return found if wanted is not None else self._within_limit(found, standing)
+
+    def _hold_sold_by_another(self, found: dict[str, DueDocument], standing: Container[str]) -> None:
+        """Take out of `found` what another account sells; what stands in the ledger already stays as it is."""
+        others = sold_by_another(self._opened, [stripe_id for stripe_id in found if stripe_id not in standing])
+        for record in self._records(list(others)):
+            del found[record.stripe_id]
+            self._hold(record, others[record.stripe_id])
 
     def _within_limit(self, found: dict[str, DueDocument], standing: Container[str]) -> dict[str, DueDocument]:
         """As many new documents as one run may post; what stands in the ledger already is looked at in any case."""

@@ -31,6 +31,8 @@ class StripeSettings(Section):
     api_key: Secret
     api_base: str = "https://api.stripe.com"
     api_version: str = "2026-10-28.endive"
+    account: str | None = None
+    """The account's own id, ``acct_…``."""
     webhook_secret: Secret | None = None
 
 
@@ -184,6 +186,7 @@ class InvoiceSettings(Section):
     discounts: Literal["line", "product_line"] = "line"
     rounding: Rounding = Rounding()
     exchange_rate: Literal["ledger", "stripe"] = "ledger"
+    sold_by_another: Literal["hold", "post"] = "hold"
     closed_period: Literal["hold", "first_open_day"] = "hold"
     credit_notes: bool = True
     corrections: Corrections = Corrections()

@@ -44,12 +44,15 @@ async def judge(reader: StripeReader, sink: Sink, buffer: Buffer, *, payments_co
 
 
 async def paying(reader: StripeReader, sink: Sink, buffer: Buffer, invoices: Sequence[str]) -> None:
-    """Read the payments of these staged invoices that are not staged with their rates; raises as :meth:`StripeReader.page`."""
+    """Read the payments of these staged invoices that are not staged, or not with their rates where those are asked for.
+
+    Raises as :meth:`StripeReader.page`.
+    """
     staged = await asyncio.to_thread(sink.objects, "invoice", invoices)
     known = await asyncio.to_thread(sink.payments_of, invoices)
     charges = await asyncio.to_thread(sink.objects, "charge", sorted({one for several in known.values() for one in several}))
-    settled = [one for one in charges.values() if isinstance(one.get("balance_transaction"), dict)]
-    found = {reference for one in settled for reference in (one["id"], one.get("payment_intent"))}
+    whole = [one for one in charges.values() if not reader.rates or isinstance(one.get("balance_transaction"), dict)]
+    found = {reference for one in whole for reference in (one["id"], one.get("payment_intent"))}
     payments = [
         paid.get("payment") or {} for one in staged.values() for paid in (one.get("payments") or {}).get("data") or ()
     ]  # fmt: skip

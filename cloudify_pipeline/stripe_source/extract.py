@@ -187,8 +187,7 @@ class _Extraction:
         await self.buffer.flush()
         for kind, some_ids in (await asyncio.to_thread(self._sink.references_of, list(ids))).items():
             await read_again(self._reader, self._sink, self.buffer, kind, dict.fromkeys(some_ids, 0))
-        if self._reader.rates:
-            await paying(self._reader, self._sink, self.buffer, list(wanted.get("invoice", ())))
+        await paying(self._reader, self._sink, self.buffer, list(wanted.get("invoice", ())))
         seen = self._sink.cursor(EVENTS)
         if seen is None:
             await self._list("tax_rate", 0, self._now)
