@@ -9,18 +9,19 @@ from cloudify_pipeline.planning.records import ChargeRecord
 from cloudify_pipeline.planning.sellers import another_seller
 from cloudify_pipeline_tests.planning.books import charge, line, record
 
+Named = tuple[str | None, str] | None
 OWN, OTHER = "acct_1NordlysOwn", "acct_1Keramik"
 
 
-def of_invoice(own: str | None = OWN, paid_by: tuple[Mapping[str, Any], ...] = (), **fields: Any) -> tuple[str | None, str] | None:
+def of_invoice(own: str | None = OWN, paid_by: tuple[Mapping[str, Any], ...] = (), **fields: Any) -> Named:
     return named(another_seller(record([line(10000)], **fields), own, paid_by))
 
 
-def of_charge(own: str | None = OWN, **fields: Any) -> tuple[str | None, str] | None:
+def of_charge(own: str | None = OWN, **fields: Any) -> Named:
     return named(another_seller(ChargeRecord({**charge().charge, **fields}), own))
 
 
-def named(problem: Any) -> tuple[str | None, str] | None:
+def named(problem: Any) -> Named:
     if problem is None:
         return None
     assert problem.code == "E-OTHER-SELLER"
