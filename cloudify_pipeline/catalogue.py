@@ -112,6 +112,7 @@ _ENTRIES = (
     Entry("E-UNMAPPED", "The service refused in words that this software does not know.", "Correct what the service's words in the message name, and report them with the archive of cloudify support-bundle.", "this software"),
     # Skips: a rule says so
     Entry("S-NOT-DUE", "No invoice rule applies yet.", "Nothing to do."),
+    Entry("S-RESTS", "A payment was captured less than two minutes ago, and Stripe may still say that it pays an invoice.", "Nothing to do: the next run behind its rest takes it.", retry=True),
     Entry("S-NEVER-SENT", "The rule waits for the invoice to be sent, and invoices that are charged automatically never are.", "Use when: paid or when: finalized for them."),
     Entry("S-BEFORE-GO-LIVE", "The trigger fired before go_live_from.", "Nothing to do."),
     Entry("S-CHANGED", "The invoice changed in Stripe after it was posted, in something that its amounts do not depend on.", "Nothing to do: what is booked keeps its words."),

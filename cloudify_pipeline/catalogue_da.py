@@ -96,6 +96,7 @@ DANISH: dict[str, tuple[str, str]] = {
     "E-METADATA-FULL": ("Der er ikke plads til mere i Stripe-objektets metadata (50 nøgler), så det kan ikke vise, hvor bilaget står.", "Fjern en nøgle, som ingen bruger, fra objektets metadata i Stripe."),
     # Sprunget over: en regel siger det
     "S-NOT-DUE": ("Ingen fakturaregel gælder endnu.", "Du behøver ikke gøre noget."),
+    "S-RESTS": ("En betaling er trukket for mindre end to minutter siden, og Stripe kan endnu nå at sige, at den betaler en faktura.", "Du behøver ikke gøre noget: den første kørsel derefter tager den med."),
     "S-NEVER-SENT": ("Reglen venter på, at fakturaen bliver sendt, og fakturaer med automatisk betaling bliver aldrig sendt.", "Brug when: paid eller when: finalized til dem."),
     "S-BEFORE-GO-LIVE": ("Hændelsen ligger før go_live_from.", "Du behøver ikke gøre noget."),
     "S-CHANGED": ("Kun tekster på fakturaen blev ændret i Stripe efter bogføringen.", "Du behøver ikke gøre noget: den bogførte faktura beholder sin ordlyd."),

@@ -5,7 +5,7 @@ import logging
 import sys
 import warnings
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import date
 from time import monotonic
 from typing import Annotated, Any
@@ -14,7 +14,7 @@ import typer
 
 from cloudify_pipeline.catalogue import entry
 from cloudify_pipeline.cli.names import chosen_and_records, documents_only, opening
-from cloudify_pipeline.cli.output import ATTENTION, DONE, FAILED, AsJson, console, say, show_error, show_json
+from cloudify_pipeline.cli.output import ATTENTION, DONE, FAILED, AsJson, console, plain, say, show_error, show_json
 from cloudify_pipeline.cli.progress import watching
 from cloudify_pipeline.cli.status import counts_line, documents_table, reasons
 from cloudify_pipeline.control.alert_delivery import after_run
@@ -104,6 +104,7 @@ def document(synced: Synced) -> dict[str, Any]:
         "counts": done.counts,
         "ids": done.ids,
         "unknown": list(done.unknown),
+        "resting": plain(asdict(done.resting)),
         "documents": done.documents,
         "failures": [str(failure) for failure in synced.failures],
         "seconds": round(synced.seconds, 1),
@@ -122,6 +123,8 @@ def _show(synced: Synced) -> None:
         console(sys.stderr).print(str(failure), style="red")
     for unknown in done.unknown:
         say(f"{unknown}: Stripe has no such invoice or payment, or it is still a draft there")
+    if done.resting.payments:
+        say(str(done.resting))
     if not done.documents and not done.unknown:
         say("Nothing new.")
     say(f"{done.connection}: {counts_line(done.counts)}")

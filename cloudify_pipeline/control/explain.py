@@ -14,6 +14,7 @@ from cloudify_pipeline.control.planner import Planned, plan_connection
 from cloudify_pipeline.errors import NotAuthorised, Problem, RunStopped, SettingsError, SettingsProblem, Unreachable
 from cloudify_pipeline.mapping.lineage import Lineage
 from cloudify_pipeline.planning.plans import (
+    LATER,
     Evidence,
     Hold,
     Plan,
@@ -245,7 +246,7 @@ def _planned_as(plan: Plan | None) -> str | None:
         case Hold():
             return "held"
         case Skip():
-            return "skipped"
+            return "planned" if plan.code in LATER else "skipped"
         case PlannedDocument():
             return plan.document.kind
         case PlannedCustomer() | PlannedProduct():

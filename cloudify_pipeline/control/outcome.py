@@ -1,11 +1,19 @@
 """What one run did: the documents it touched, and where the connection stands after it."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
+from cloudify_pipeline.control.joined import is_charge
 from cloudify_pipeline.control.opened import OpenConnection
 from cloudify_pipeline.control.status import status
+from cloudify_pipeline.errors import RunStopped
+from cloudify_pipeline.planning.rests import NOBODY_RESTS, RESTS, Resting
+from cloudify_pipeline.staging.store import Staging
+
+_PATIENCE = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +40,8 @@ class Outcome:
     """Held or failed documents: of those the run was asked for, else of the whole connection."""
     unknown: tuple[str, ...] = ()
     """Of the ids that were asked for, those that Stripe does not have, or that are drafts there."""
+    resting: Resting = NOBODY_RESTS
+    """Of what the run was asked for, else of the whole connection."""
 
     @property
     def ids(self) -> list[str]:
@@ -49,4 +59,16 @@ def outcome(opened: OpenConnection, run_id: str, *, ids: Sequence[str] = ()) -> 
     ]
     documents = tuple(row for row in whole["documents"] if row["stripe_id"] in touched)
     unknown = tuple(sorted(asked - {row["stripe_id"] for row in whole["documents"]}))
-    return Outcome(opened.name, run_id, whole["counts"], documents, len(waiting), unknown)
+    resting = [row["stripe_id"] for row in whole["documents"] if row["error_code"] == RESTS and is_charge(row["stripe_id"])]
+    rests = resting_payments(opened, [one for one in resting if not asked or one in asked])
+    return Outcome(opened.name, run_id, whole["counts"], documents, len(waiting), unknown, rests)
+
+
+def resting_payments(opened: OpenConnection, ids: Sequence[str]) -> Resting:
+    """The payments `ids`, which rest; until when is not known while another run has staging."""
+    until: list[datetime] = []
+    if ids:
+        with suppress(RunStopped):
+            known = Staging(opened.staging.path, wait_seconds=_PATIENCE).resting()
+            until = [at for one in ids if (at := known.get(one)) is not None]
+    return Resting(len(ids), max(until, default=None))

@@ -302,6 +302,16 @@ class StripeStore(Settling):
             self.emit(f"charge.{charge['status']}", charge, at)
             return id_
 
+    def capture(self, id_: str, *, at: datetime) -> None:
+        """Take the money of a payment that was only authorised."""
+        with self.transaction():
+            charge = self.get("charge", id_)
+            if charge["captured"]:
+                raise ValueError(f"{id_} is captured already")
+            charge = self._settled({**charge, "captured": True, "amount_captured": charge["amount"]})
+            self.save(charge)
+            self.emit("charge.captured", charge, at)
+
     def invoice(self, id_: str) -> Json:
         """The invoice as it stands, with all its lines. Raises KeyError."""
         return self.get("invoice", id_)
