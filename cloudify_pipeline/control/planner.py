@@ -12,7 +12,7 @@ from typing import Any, Literal, TypeVar
 from cloudify_pipeline.accounting.chart import Chart
 from cloudify_pipeline.accounting.parties import Candidates, LedgerRecord, Lookup
 from cloudify_pipeline.accounting.vat_evidence import NOTHING, Answer
-from cloudify_pipeline.control.corrections import WAITING, Corrections, Pending, subject_of, terms_of
+from cloudify_pipeline.control.corrections import Corrections, Pending, subject_of, terms_of
 from cloudify_pipeline.control.joined import is_charge, joined_records, lines_of, priced
 from cloudify_pipeline.control.opened import OpenConnection
 from cloudify_pipeline.control.sellers import sold_by_another
@@ -163,11 +163,14 @@ class _Planner:
     def _leave_to_invoices(
         self, states: Mapping[str, tuple[Any, ...]], standing: Container[str], wanted: set[str] | None
     ) -> None:
-        """Payments that waited, and of which Stripe says by now that they pay an invoice."""
+        """Payments that waited, and of which Stripe says by now that they pay an invoice; not those that may have been sent."""
         waited = [
             stripe_id
             for stripe_id, (state, *_) in states.items()
-            if is_charge(stripe_id) and state in WAITING and stripe_id not in self._sources and stripe_id not in standing
+            if is_charge(stripe_id)
+            and state in {"planned", "held"}
+            and stripe_id not in self._sources
+            and stripe_id not in standing
             if wanted is None or stripe_id in wanted
         ]
         invoices = self._opened.staging.invoices_of(waited) if waited else {}

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from dagster import AssetKey
 
 from cloudify_pipeline.catalogue import entry
 from cloudify_pipeline.cli.demo_expected import differences
@@ -53,6 +54,11 @@ def test_a_sync_says_how_many_payments_rest_and_until_when_and_ends_with_0(compa
     assert re.search(r"2 payments rest until \d\d:\d\d \(they may still get an invoice\)", shown.out)
     assert "planned 2" in call("status").out
     assert not company.sandbox.economic.booked()
+    with instance() as recorded:
+        planned = recorded.get_latest_materialization_event(AssetKey(["plan", "documents"]))
+    assert planned is not None
+    assert planned.asset_materialization is not None
+    assert str(planned.asset_materialization.metadata["resting"].value).startswith("2 payments rest until ")
 
 
 def test_a_sync_that_could_attempt_nothing_ends_with_3_and_the_remedy(shop: Company, call: Call, load: Load) -> None:
