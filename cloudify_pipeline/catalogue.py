@@ -73,6 +73,7 @@ _ENTRIES = (
     Entry("E-VAT-RATE", "Stripe's tax rate is not the rate that the ledger will use.", "Correct the tax rate in Stripe, or the account of the product group in the ledger."),
     Entry("E-TOTAL", "The ledger's total would not be, or is not, Stripe's total.", "Compare the amounts in the message and correct the price, the VAT or the rounding that differs; nothing was booked."),
     Entry("E-STRIPE-SUM", "Stripe's own amounts do not add up.", "Look at the invoice in Stripe; report it if it looks right there."),
+    Entry("E-OTHER-SELLER", "Stripe says that this is sold for another account than the one that is read, so it is not this company's turnover by itself.", "See whose sale it is: if this company sells in its own name for the accounts of its platform, set invoices.sold_by_another: post; if the account named is its own, set stripe.account; else leave it."),
     Entry("E-CURRENCY", "The currency is not set up in the ledger.", "Add the currency code to the ledger."),
     Entry("E-CURRENCY-DECIMALS", "An amount is finer than the two decimals that the ledger keeps.", "Post it by hand with an amount that the ledger can hold; in Stripe, round prices in this currency to two decimals."),
     Entry("E-EXCHANGE", "The rate at which Stripe converted the payment is not known yet.", "Wait for the next run where Stripe has not settled the payment yet; where it has, sync the record by its id, or leave the rate to the ledger (invoices.exchange_rate)."),
@@ -120,6 +121,7 @@ _ENTRIES = (
     Entry("E-UNMAPPED", "The service refused in words that this software does not know.", "Correct what the service's words in the message name, and report them with the archive of cloudify support-bundle.", "this software"),
     # Skips: a rule says so
     Entry("S-NOT-DUE", "No invoice rule applies yet.", "Nothing to do."),
+    Entry("S-RESTS", "A payment was captured less than two minutes ago, and Stripe may still say that it pays an invoice.", "Nothing to do: the next run behind its rest takes it.", retry=True),
     Entry("S-NEVER-SENT", "The rule waits for the invoice to be sent, and invoices that are charged automatically never are.", "Use when: paid or when: finalized for them."),
     Entry("S-BEFORE-GO-LIVE", "The trigger fired before go_live_from.", "Nothing to do."),
     Entry("S-CHANGED", "The invoice changed in Stripe after it was posted, in something that its amounts do not depend on.", "Nothing to do: what is booked keeps its words."),

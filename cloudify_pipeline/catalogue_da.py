@@ -55,6 +55,7 @@ DANISH: dict[str, tuple[str, str]] = {
     "E-VAT-RATE": ("Momssatsen i Stripe er ikke den, som regnskabet vil bruge.", "Ret momssatsen i Stripe, eller kontoen på varegruppen i regnskabet."),
     "E-TOTAL": ("Totalen i regnskabet ville ikke være, eller er ikke, den samme som i Stripe.", "Sammenlign beløbene i meddelelsen, og ret den pris, moms eller afrunding, der afviger; intet er bogført."),
     "E-STRIPE-SUM": ("Stripes egne beløb stemmer ikke.", "Se på fakturaen i Stripe; meld fejlen, hvis den ser rigtig ud dér."),
+    "E-OTHER-SELLER": ("Stripe siger, at dette er solgt for en anden konto end den, der læses, så det er ikke uden videre denne virksomheds omsætning.", "Se efter, hvis salg det er: sælger virksomheden i eget navn for kontiene på sin platform, så sæt invoices.sold_by_another: post; er den nævnte konto dens egen, så sæt stripe.account; ellers lad det være."),
     "E-CURRENCY": ("Valutaen er ikke oprettet i regnskabet.", "Opret valutakoden i regnskabet."),
     "E-CURRENCY-DECIMALS": ("Et beløb har flere end de to decimaler, som regnskabet kan rumme.", "Bogfør det i hånden med et beløb, som regnskabet kan rumme; afrund i Stripe priserne i denne valuta til to decimaler."),
     "E-EXCHANGE": ("Kursen, som Stripe omregnede betalingen til, kendes endnu ikke.", "Vent på næste kørsel, hvis Stripe ikke har afregnet betalingen endnu; ellers synkronisér posten med dens id, eller overlad kursen til regnskabet (invoices.exchange_rate)."),
@@ -105,6 +106,7 @@ DANISH: dict[str, tuple[str, str]] = {
     "E-METADATA-FULL": ("Der er ikke plads til mere i Stripe-objektets metadata (50 nøgler), så det kan ikke vise, hvor bilaget står.", "Fjern en nøgle, som ingen bruger, fra objektets metadata i Stripe."),
     # Sprunget over: en regel siger det
     "S-NOT-DUE": ("Ingen fakturaregel gælder endnu.", "Du behøver ikke gøre noget."),
+    "S-RESTS": ("En betaling er trukket for mindre end to minutter siden, og Stripe kan endnu nå at sige, at den betaler en faktura.", "Du behøver ikke gøre noget: den første kørsel derefter tager den med."),
     "S-NEVER-SENT": ("Reglen venter på, at fakturaen bliver sendt, og fakturaer med automatisk betaling bliver aldrig sendt.", "Brug when: paid eller when: finalized til dem."),
     "S-BEFORE-GO-LIVE": ("Hændelsen ligger før go_live_from.", "Du behøver ikke gøre noget."),
     "S-CHANGED": ("Kun tekster på fakturaen blev ændret i Stripe efter bogføringen.", "Du behøver ikke gøre noget: den bogførte faktura beholder sin ordlyd."),

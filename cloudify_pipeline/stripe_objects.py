@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Literal
 
 Kind = Literal[
@@ -12,6 +13,10 @@ Kind = Literal[
 
 EVENTS = "events"
 """Cursor: up to when Stripe's events were read, epoch seconds."""
+
+CHARGE_RESTS = timedelta(minutes=2)
+"""How long a payment without an invoice is left alone after it was captured: Stripe tells of it before it tells which invoice
+it pays, and asked too soon it would look like a sale of its own."""
 
 STATE_KEYS = ("ledger_status", "ledger_document", "ledger_error", "ledger_synced_at")
 """The metadata keys by which an invoice or charge shows where it stands in the ledger (INTERFACE.md §6)."""
@@ -69,3 +74,20 @@ def key_mode(api_key: str) -> bool | None:
 def key_mark(api_key: str) -> str:
     """What tells two keys apart and gives neither away."""
     return hashlib.sha256(f"cloudify stripe key\0{api_key}".encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True, slots=True)
+class UndecidedCharge:
+    """A staged payment that succeeded and is not known to pay an invoice, and that is still to be asked about.
+
+    `judged`: Stripe was asked before, while it rested; `resting`: it has a place among those that rest. Epoch seconds.
+    """
+
+    id: str
+    intent: str | None
+    created: int
+    captured: bool
+    judged: bool
+    resting: bool
+    rests_until: int | None
+    """None before it was captured."""

@@ -34,7 +34,7 @@ def preview(words: Words = None, sample: Sample = None, bodies: Bodies = False, 
 
 def _document(found: Preview) -> dict[str, object]:
     parties = {name: [_with_requests(one) for one in getattr(found, name)] for name in ("customers", "products", "documents")}
-    rest = ("connection", "write_mode", "counts", "writes", "reads", "unknown_ids", "problems")
+    rest = ("connection", "write_mode", "counts", "writes", "reads", "unknown_ids", "resting", "problems")
     return {**{name: getattr(found, name) for name in rest}, **parties}
 
 
@@ -73,6 +73,8 @@ def _show(found: Preview, *, bodies: bool) -> None:
     for unknown in found.unknown_ids:
         say(f"{unknown}: Stripe has no such invoice or payment, or none that a document could be made of", style="yellow")
     say(" · ".join(f"{what} {count}" for what, count in found.counts.items() if count) or "nothing is due")
+    if found.resting.payments:
+        say(str(found.resting))
     say(f"A sync would send {found.writes} writes to the ledger; this preview sent {found.reads} reads and no write.")
     mode = "" if found.write_mode == "write" else f" (write_mode is {found.write_mode}: it would only plan them)"
     say(f"Next: cloudify sync {found.connection}{mode}")

@@ -136,7 +136,9 @@ def _show(replayed: Synced, before: dict[str, int]) -> None:
         reasons("Still held or failed", troubled[:_SHOWN])
     for failure in replayed.failures:
         console(sys.stderr).print(str(failure), style="red")
-    if not done.documents:
+    if done.resting.payments:
+        say(str(done.resting))
+    elif not done.documents:
         say("Nothing changed: everything stands as it should.")
     say_mode(done)
     say(f"before  {counts_line(before)}")

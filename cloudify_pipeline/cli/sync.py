@@ -5,7 +5,7 @@ import logging
 import sys
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import date
 from time import monotonic
 from typing import Annotated, Any
@@ -14,7 +14,18 @@ import typer
 
 from cloudify_pipeline.catalogue import entry
 from cloudify_pipeline.cli.names import chosen_and_records, documents_only, opening
-from cloudify_pipeline.cli.output import ATTENTION, DONE, FAILED, WRONG_CALL, AsJson, console, say, show_error, show_json
+from cloudify_pipeline.cli.output import (
+    ATTENTION,
+    DONE,
+    FAILED,
+    WRONG_CALL,
+    AsJson,
+    console,
+    plain,
+    say,
+    show_error,
+    show_json,
+)
 from cloudify_pipeline.cli.progress import watching
 from cloudify_pipeline.cli.status import counts_line, documents_table, reasons
 from cloudify_pipeline.control.alert_delivery import after_run
@@ -124,6 +135,7 @@ def document(synced: Synced) -> dict[str, Any]:
         "notes": list(done.notes),
         "mode": done.mode,
         "turn": done.turn,
+        "resting": plain(asdict(done.resting)),
         "documents": done.documents,
         "failures": [str(failure) for failure in synced.failures],
         "seconds": round(synced.seconds, 1),
@@ -144,6 +156,8 @@ def _show(synced: Synced) -> None:
         say(f"{unknown}: Stripe has no such invoice or payment, or it is still a draft there")
     for note in done.notes:
         say(note)
+    if done.resting.payments:
+        say(str(done.resting))
     if not done.documents and not done.unknown:
         say("Nothing new.")
     say_mode(done)

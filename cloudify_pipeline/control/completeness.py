@@ -1,7 +1,8 @@
 """Completeness: whatever is due has an ending, so that no invoice is lost between Stripe and the ledger.
 
 Eligible − (created + held + skipped + failed + planned) must be empty. A record that was skipped is looked at again: the
-rules may say by now that it is due. What is over ``limits.max_documents_per_run`` waits for the next run and is not missing.
+rules may say by now that it is due. What is over ``limits.max_documents_per_run`` waits for the next run and is not missing,
+nor is a payment that rests.
 So it is with what corrects a document: a credit note, a refund, a voided or written-off invoice.
 """
 
@@ -22,11 +23,13 @@ def missing(opened: OpenConnection, ids: Sequence[str] | None = None) -> list[st
     """Stripe ids, oldest first, for which a document is due and nothing is known of it; among `ids` when they are named."""
     states = opened.log.states(opened.name)
     wanted = None if ids is None else set(ids)
-    candidates = [one.id for one in opened.staging.candidates()]
+    with opened.staging.reading():
+        candidates = [one.id for one in opened.staging.candidates()]
+        resting = opened.staging.resting()
     doubtful = [
         one
         for one in candidates
-        if (wanted is None or one in wanted) and states.get(one, ("",))[0] not in _ENDED
+        if (wanted is None or one in wanted) and one not in resting and states.get(one, ("",))[0] not in _ENDED
     ]  # fmt: skip
     without = [
         record.stripe_id

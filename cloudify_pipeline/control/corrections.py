@@ -4,7 +4,7 @@ A correction follows the document it takes back: it is planned when that stands 
 """
 
 import asyncio
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Container, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
@@ -30,6 +30,7 @@ from cloudify_pipeline.planning.corrections import (
 )
 from cloudify_pipeline.planning.plans import Evidence, Hold, PlannedDocument, Skip, Subject
 from cloudify_pipeline.planning.records import ChargeRecord, InvoiceRecord, Raw, Record, id_of, instant, search_terms
+from cloudify_pipeline.planning.rests import waits_with
 from cloudify_pipeline.planning.reversals import Part, returned, reversal
 from cloudify_pipeline.planning.rules import DueDocument, due
 from cloudify_pipeline.posting.endings import SETTLED
@@ -72,6 +73,8 @@ class Corrections:
     _told: dict[str, tuple[str, Hold]] = field(default_factory=dict)
     """Refunds and disputes that are a person's, by id, if the invoice that they are of is posted in this run."""
     _originals: dict[str, LedgerDocument | Problem] = field(default_factory=dict)
+    _resting: Container[str] = ()
+    """Payments that may still get an invoice."""
 
     def explained(self, original_id: str) -> int:
         """What documents of their own take off an invoice (its credit notes) or a payment (its refunds); minor units."""
@@ -95,6 +98,7 @@ class Corrections:
         states = log.states(name)
         self._standing = log.identities(name, "document")
         self._known = states.keys()
+        self._resting = self.opened.staging.resting().keys() - self._standing.keys()
         self._claims = claims(self.opened, self._standing)
         self._leave(states, wanted)
         todo = []
@@ -135,7 +139,9 @@ class Corrections:
                 if told_with and one.original not in self._standing:
                     self._told[one.id] = one.original, held
                     if one.kind == "dispute":
-                        self.undone[one.id] = without_original(held, one.original)
+                        rests = one.original in self._resting
+                        ended = waits_with(one.id, one.original) if rests else without_original(held, one.original)
+                        self.undone[one.id] = replace(ended, subject=held.subject, source_hash=held.source_hash)
                 else:
                     self.undone[one.id] = held
             elif isinstance(found, Skip):
@@ -311,6 +317,8 @@ class Corrections:
                 rate=rate if isinstance(rate, Decimal) else None,
             )
             kind = stands_as = document.kind
+        elif original_id in self._resting and isinstance(one.decision, DueDocument):
+            return waits_with(stripe_id, original_id)
         else:
             return _without(one, plan)
         over = over_credited(one.claim.before, correction, one.original)

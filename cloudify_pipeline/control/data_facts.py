@@ -209,6 +209,9 @@ def decisions(settings: ConnectionSettings) -> tuple[Decision, ...]:
     if invoices.include_charges:
         paths = ("status", "created", "payment_intent", "amount_captured", "amount")
         found.append(Decision("whether a payment pays no invoice and is due", "invoices.include_charges", paths))
+    if invoices.sold_by_another == "hold":
+        sellers = ("issuer", "on_behalf_of", "transfer_data", "transfer")
+        found.append(Decision("whether another account sells it", "invoices.sold_by_another", sellers))
     return tuple(found)
 
 

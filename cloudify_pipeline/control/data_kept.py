@@ -7,7 +7,17 @@ from sqlalchemy.engine import make_url
 
 from cloudify_pipeline.posting.log.schema import metadata
 from cloudify_pipeline.settings.paths import posting_url, staging_file
-from cloudify_pipeline.staging.schema import CHARGE_VERDICTS, CURSORS, EVENTS_SEEN, LINES, PLAN_TABLES, SENT, TABLES, Table
+from cloudify_pipeline.staging.schema import (
+    CHARGE_VERDICTS,
+    CURSORS,
+    EVENTS_SEEN,
+    LINES,
+    PLAN_TABLES,
+    RESTING,
+    SENT,
+    TABLES,
+    Table,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +39,7 @@ STAGED: Mapping[str, tuple[str, bool]] = {
     "events_seen": ("which Stripe events were processed", False),
     "sent": ("when Stripe e-mailed an invoice", False),
     "charge_verdicts": ("which invoice a payment pays", False),
+    "resting": ("until when a payment may still get an invoice", False),
     "cursors": ("how far Stripe was read", False),
 }
 
@@ -94,7 +105,7 @@ def kept_here(connection: str) -> tuple[Kept, ...]:
     return (*raw, *made, *logged)
 
 
-_OTHERS: tuple[Table, ...] = (LINES, *PLAN_TABLES.values(), EVENTS_SEEN, SENT, CHARGE_VERDICTS, CURSORS)
+_OTHERS: tuple[Table, ...] = (LINES, *PLAN_TABLES.values(), EVENTS_SEEN, SENT, CHARGE_VERDICTS, RESTING, CURSORS)
 
 
 def _described(words: Mapping[str, tuple[str, bool]], table: str, columns: tuple[str, ...]) -> tuple[str, tuple[str, ...], bool]:

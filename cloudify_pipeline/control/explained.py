@@ -11,7 +11,7 @@ from cloudify_pipeline.accounting.documents import Totals as LedgerTotals
 from cloudify_pipeline.catalogue import entry
 from cloudify_pipeline.errors import Problem
 from cloudify_pipeline.mapping.lineage import Lineage
-from cloudify_pipeline.planning.plans import Evidence, Hold, Plan, PlannedCustomer, PlannedDocument, PlannedProduct, Skip
+from cloudify_pipeline.planning.plans import LATER, Evidence, Hold, Plan, PlannedCustomer, PlannedDocument, PlannedProduct, Skip
 from cloudify_pipeline.posting.endings import RecordKind
 
 PlanFrom = Literal["as posted", "not known", "staged plan", "planned now", "none"]
@@ -122,7 +122,7 @@ def planned_as(plan: Plan | None) -> str | None:
         case Hold():
             return "held"
         case Skip():
-            return "skipped"
+            return "planned" if plan.code in LATER else "skipped"
         case PlannedDocument():
             return plan.document.kind
         case PlannedCustomer() | PlannedProduct():

@@ -1,6 +1,6 @@
 """How fresh the ledger is: when it was synced last, when it will be next, and what has waited longest."""
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -95,14 +95,23 @@ def next_sync(now: datetime) -> datetime:
 
 def oldest_due(opened: OpenConnection, staging: Staging, but: Sequence[str]) -> Due | None:
     """The record that became due first, or that corrects one, leaving out `but`; of many thousands, among the first created."""
-    sale = _oldest_sale(staging, but, opened.settings)
+    resting = _resting(opened, staging)
+    sale = _oldest_sale(staging, [*but, *resting], opened.settings)
     found = None if sale is None else Due(sale[0].stripe_id, sale[0].number, sale[1])
-    correction = _oldest_correction(opened, staging, but)
+    correction = _oldest_correction(opened, staging, but, resting)
     return min((one for one in (found, correction) if one is not None), key=lambda one: one.since, default=None)
 
 
-def _oldest_correction(opened: OpenConnection, staging: Staging, but: Sequence[str]) -> Due | None:
+def _resting(opened: OpenConnection, staging: Staging) -> set[str]:
+    """Payments that are left alone for now; one whose rest is over waits for a run like any other."""
+    now = opened.clock()
+    return {stripe_id for stripe_id, until in staging.resting().items() if until is None or until > now}
+
+
+def _oldest_correction(opened: OpenConnection, staging: Staging, but: Sequence[str], resting: Container[str]) -> Due | None:
     def state_of(stripe_id: str) -> str | None:
+        if stripe_id in resting:
+            return None
         known = document(opened.log, opened.name, stripe_id)
         return None if known is None else str(known["state"])
 

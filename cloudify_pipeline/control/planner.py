@@ -6,6 +6,7 @@ planned in portions, so memory follows the portion and not the number of invoice
 
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any, Literal, TypeVar
 
 from cloudify_pipeline.accounting.chart import Chart
@@ -14,8 +15,9 @@ from cloudify_pipeline.accounting.vat_evidence import NOTHING, Answer
 from cloudify_pipeline.control.account import check_staged
 from cloudify_pipeline.control.adopted import moved_on
 from cloudify_pipeline.control.corrections import Corrections, Pending, subject_of, terms_of
-from cloudify_pipeline.control.joined import joined_records, lines_of, priced
+from cloudify_pipeline.control.joined import is_charge, joined_records, lines_of, priced
 from cloudify_pipeline.control.opened import OpenConnection
+from cloudify_pipeline.control.sellers import sold_by_another
 from cloudify_pipeline.control.vat_evidence import NumbersAsked
 from cloudify_pipeline.errors import Problem
 from cloudify_pipeline.ledgers.port import Ledger
@@ -26,6 +28,7 @@ from cloudify_pipeline.planning.documents import plan_document
 from cloudify_pipeline.planning.plans import Hold, PlannedCustomer, PlannedDocument, PlannedProduct, Skip, Subject
 from cloudify_pipeline.planning.products import distinct_numbers, plan_product, product_lookups
 from cloudify_pipeline.planning.records import ChargeRecord, InvoiceRecord, book_date, search_terms
+from cloudify_pipeline.planning.rests import NOBODY_RESTS, RESTS, Resting, rests
 from cloudify_pipeline.planning.rounding import Model, in_force
 from cloudify_pipeline.planning.rules import DueDocument, due
 from cloudify_pipeline.posting.endings import SETTLED
@@ -50,6 +53,8 @@ class Planned:
     """Invoices and charges that stand in the ledger and have not changed in Stripe since."""
     waiting: int = 0
     """Due documents over limits.max_documents_per_run; the next run takes them."""
+    resting: Resting = NOBODY_RESTS
+    """Payments that may still get an invoice; the next run behind their rest takes them."""
     chart_reads: int = 0
     """What reading the chart cost; every step that needs it pays as much."""
     numbered: dict[str, LedgerRecord] = field(default_factory=dict)
@@ -84,6 +89,7 @@ class _Planner:
         self._ledger = ledger
         self._planned = Planned()
         self._sources: dict[str, str] = {}
+        self._resting: Mapping[str, datetime | None] = {}
         self._corrections = Corrections(opened)
         self._today = book_date(opened.clock())
         self._vat_numbers = NOTHING
@@ -122,6 +128,7 @@ class _Planner:
         with self._opened.staging.reading():
             faults = dict(self._opened.staging.arithmetic_faults())
             candidates = [c for c in self._opened.staging.candidates() if wanted is None or c.id in wanted]
+            self._resting = self._opened.staging.resting()
         self._sources = {candidate.id: candidate.content_hash for candidate in candidates}
         found: dict[str, DueDocument] = {}
         todo = []
@@ -149,11 +156,48 @@ class _Planner:
             decision = due(record, self._opened.settings)
             if isinstance(decision, Skip):
                 self._planned.documents[record.stripe_id] = self._about(decision, record)
+            elif stands is None and record.stripe_id in self._resting:
+                resting = rests(record.stripe_id, self._resting[record.stripe_id])
+                self._planned.documents[record.stripe_id] = self._about(resting, record)
             elif record.stripe_id in faults:
                 self._hold(record, Problem("E-STRIPE-SUM", faults[record.stripe_id]))
             else:
                 found[record.stripe_id] = decision
+        self._planned.resting = self._rest_of(self._planned.documents.values())
+        self._leave_to_invoices(states, standing, wanted)
+        self._hold_sold_by_another(found, standing)
         return found if wanted is not None else self._within_limit(found, standing)
+
+    def _rest_of(self, plans: Iterable[DocumentPlan]) -> Resting:
+        ids = [plan.stripe_id for plan in plans if isinstance(plan, Skip) and plan.code == RESTS]
+        return Resting(len(ids), max((at for one in ids if (at := self._resting.get(one)) is not None), default=None))
+
+    def _leave_to_invoices(
+        self, states: Mapping[str, tuple[Any, ...]], standing: Container[str], wanted: set[str] | None
+    ) -> None:
+        """Payments that waited, and of which Stripe says by now that they pay an invoice; not those that may have been sent."""
+        waited = [
+            stripe_id
+            for stripe_id, (state, *_) in states.items()
+            if is_charge(stripe_id)
+            and state in {"planned", "held"}
+            and stripe_id not in self._sources
+            and stripe_id not in standing
+            if wanted is None or stripe_id in wanted
+        ]
+        invoices = self._opened.staging.invoices_of(waited) if waited else {}
+        for record in self._records(list(invoices)):
+            if isinstance(record, ChargeRecord):
+                decision = due(replace(record, invoice_id=invoices[record.stripe_id]), self._opened.settings)
+                if isinstance(decision, Skip):
+                    self._planned.documents[record.stripe_id] = self._about(decision, record)
+
+    def _hold_sold_by_another(self, found: dict[str, DueDocument], standing: Container[str]) -> None:
+        """Take out of `found` what another account sells; what stands in the ledger already stays as it is."""
+        others = sold_by_another(self._opened, [stripe_id for stripe_id in found if stripe_id not in standing])
+        for record in self._records(list(others)):
+            del found[record.stripe_id]
+            self._hold(record, others[record.stripe_id])
 
     def _within_limit(self, found: dict[str, DueDocument], standing: Container[str]) -> dict[str, DueDocument]:
         """As many new documents as one run may post; what stands in the ledger already is looked at in any case."""

@@ -18,6 +18,7 @@ from cloudify_pipeline.control.sync import stage
 from cloudify_pipeline.errors import Problem
 from cloudify_pipeline.ledgers.port import CustomerWrite, Ledger, ProductWrite, Write
 from cloudify_pipeline.planning.plans import Hold, PlannedCustomer, PlannedDocument, PlannedProduct, Skip
+from cloudify_pipeline.planning.rests import NOBODY_RESTS, RESTS, Resting
 from cloudify_pipeline.posting.drafts import Numbers, replacement
 from cloudify_pipeline.posting.log.persons import words
 from cloudify_pipeline.posting.log.store import Identity
@@ -90,6 +91,7 @@ class Preview:
     writes: int
     reads: int
     unknown_ids: tuple[str, ...]
+    resting: Resting = NOBODY_RESTS
 
 
 async def preview(opened: OpenConnection, *, ids: Sequence[str] = (), sample: int | None = None) -> Preview:
@@ -107,7 +109,7 @@ async def preview(opened: OpenConnection, *, ids: Sequence[str] = (), sample: in
 
 
 async def fill(opened: OpenConnection, ids: Sequence[str] = ()) -> None:
-    """Read Stripe into staging where it is empty or lacks one of `ids`.
+    """Read Stripe into staging where it is empty, lacks one of `ids`, or has payments that have rested since.
 
     Raises:
         NotAuthorised: the key is refused, or is for another account or mode than what is staged.
@@ -117,9 +119,15 @@ async def fill(opened: OpenConnection, ids: Sequence[str] = ()) -> None:
     elif not read_with_this_key(opened):
         async with opened.stripe() as reader:
             await contact(opened, reader, bind=False)
-    missing = [one for one in ids if not _staged(opened, one)]
+    missing = [*(one for one in ids if not _staged(opened, one)), *_rested(opened, ids)]
     if missing:
         await stage(opened, ids=missing, bind=False)
+
+
+def _rested(opened: OpenConnection, ids: Sequence[str]) -> list[str]:
+    now = opened.clock()
+    over = [charge for charge, until in opened.staging.resting().items() if until is not None and until <= now]
+    return [charge for charge in over if not ids or charge in ids]
 
 
 def _staged(opened: OpenConnection, stripe_id: str) -> bool:
@@ -143,7 +151,7 @@ class _Previewer:
         needed = None if sample is None else _parties(chosen)
         customers = [await self._customer(p) for p in self._customers() if needed is None or p.stripe_id in needed]
         products = [await self._product(p) for p in self._products() if needed is None or p.stripe_id in needed]
-        skipped = sum(isinstance(plan, Skip) for plan in plans)
+        skipped = sum(isinstance(plan, Skip) and plan.code != RESTS for plan in plans)
         return Preview(
             connection=self._opened.name,
             write_mode=self._opened.settings.write_mode,
@@ -157,7 +165,9 @@ class _Previewer:
                 "skipped": skipped,
                 "already in the ledger": self._planned.settled,
                 "waiting": self._planned.waiting,
+                "resting": self._planned.resting.payments,
             },
+            resting=self._planned.resting,
             writes=sum(len(one.requests) for several in (customers, products, documents) for one in several),
             reads=self._ledger.requests.reads,
             unknown_ids=tuple(one for one in ids if one not in self._planned.documents),

@@ -16,6 +16,7 @@ from cloudify_pipeline.orchestration.partitions import connections
 from cloudify_pipeline.orchestration.resources import RunScope, posts
 from cloudify_pipeline.orchestration.words import SHOWN, sums
 from cloudify_pipeline.planning.plans import Hold, Plan, PlannedCustomer, PlannedDocument, PlannedProduct, Skip
+from cloudify_pipeline.planning.rests import RESTS
 
 _DESCRIPTIONS = {
     "customers": (
@@ -91,6 +92,7 @@ def _document_facts(planned: Planned) -> dict[str, dg.MetadataValue | int | str]
     return {
         "already in the ledger": planned.settled,
         "waiting for the next run": planned.waiting,
+        **({"resting": str(planned.resting)} if planned.resting.payments else {}),
         "planned totals": sums(rows, ("planned",)),
         "documents": dg.MetadataValue.md("\n".join(lines) if documents else "Nothing is due."),
     }
@@ -116,7 +118,7 @@ def _ending(plan: Plan) -> str:
         case Hold():
             return "held"
         case Skip():
-            return "skipped"
+            return "resting" if plan.code == RESTS else "skipped"
         case PlannedCustomer() | PlannedProduct():
             return {"use": "found", "create": "to create", "update": "to update"}[plan.action]
         case PlannedDocument():

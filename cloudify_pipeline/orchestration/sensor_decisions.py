@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from cloudify_pipeline.stripe_objects import CHARGE_RESTS
+from cloudify_pipeline.stripe_source.events import CAPTURED
 from cloudify_pipeline.stripe_source.live import CHARGE, PAYMENT, LiveEvent, LivePage, Place
+from cloudify_pipeline.stripe_source.resting import seconds_ahead
 
 INTERVAL = timedelta(seconds=30)
 """Between two looks at one connection, when nobody asks for one sooner."""
-CHARGE_RESTS = timedelta(minutes=2)
-"""Stripe tells of a charge before it tells which invoice it pays; asked too soon, it would look like a sale of its own."""
 LOOK_BACK = timedelta(hours=1)
 """Where the search for replays begins without a cursor: one that is asked for twice does nothing, one that is lost is missed."""
 
@@ -63,9 +64,9 @@ def paid_decision(name: str, mark: Mark | None, page: LivePage | None, now: date
     place = _after(mark.place, page, second)
     if not page.complete:
         return Decision(Mark(place), run_key=f"{name}:all:{page.events[-1].id}", why=_TOO_MANY)
-    told = [one for one in page.ours if one.type not in {CHARGE, PAYMENT}]
-    charges = [one for one in page.ours if one.type == CHARGE and not one.pays_invoice]
-    rested = [Resting(one.id, one.record, one.created, one.intent) for one in charges]
+    told = [one for one in page.ours if one.type not in {CHARGE, CAPTURED, PAYMENT}]
+    charges = [one for one in page.ours if one.type in {CHARGE, CAPTURED} and one.takes_money and not one.pays_invoice]
+    rested = [Resting(one.id, one.record, _by_our_clock(one.created, page, second), one.intent) for one in charges]
     for_invoices = {one.intent for one in page.ours if one.type == PAYMENT} - {None}
     waiting = [one for one in (*mark.resting, *rested) if one.intent not in for_invoices]
     ready = [one for one in waiting if second - one.since >= CHARGE_RESTS.total_seconds()]
@@ -133,6 +134,13 @@ def _after(place: Place, page: LivePage, second: int) -> Place:
         return Place(looked, place.event, place.event_at)
     last: LiveEvent = page.events[-1]
     return Place(looked, last.id, last.created)
+
+
+def _by_our_clock(created: int, page: LivePage, second: int) -> int:
+    """When Stripe's `created` was by our clock; what seems to lie ahead happened now, so that nothing rests for ever."""
+    ahead = seconds_ahead(page.ahead)
+    # Both clocks are read in whole seconds: rather a second later than a run that finds it still at rest.
+    return min(second, created - ahead + (1 if ahead else 0))
 
 
 def _mark(known: Mapping[str, Any]) -> Mark:

@@ -18,6 +18,9 @@ from cloudify_pipeline.errors import Problem
 from cloudify_pipeline.mapping.lineage import Lineage
 from cloudify_pipeline.planning.correction_words import Naming
 
+LATER = frozenset({"E-LIMIT", "S-RESTS"})
+"""Codes of a skip that a later run takes up by itself: until then it is planned."""
+
 PartyAction = Literal["use", "create", "update"]
 
 

@@ -6,7 +6,7 @@ from typing import Literal
 
 from cloudify_pipeline.accounting.chart import Number
 from cloudify_pipeline.errors import Problem
-from cloudify_pipeline.planning.plans import Hold, Skip
+from cloudify_pipeline.planning.plans import LATER, Hold, Skip
 
 RecordKind = Literal["customer", "product", "document"]
 State = Literal["planned", "held", "posting", "posted", "booked", "failed", "skipped"]
@@ -43,7 +43,7 @@ class Ending:
 def undone(kind: RecordKind, plan: Hold | Skip) -> Ending:
     """The ending of a record that planning held or skipped; what only waits for its turn is planned."""
     subject = plan.subject
-    state: State = "held" if isinstance(plan, Hold) else "planned" if plan.code == "E-LIMIT" else "skipped"
+    state: State = "held" if isinstance(plan, Hold) else "planned" if plan.code in LATER else "skipped"
     return Ending(
         kind,
         plan.stripe_id,

@@ -186,6 +186,7 @@ class InvoiceSettings(Section):
     discounts: Literal["line", "product_line"] = "line"
     rounding: Rounding = Rounding()
     exchange_rate: Literal["ledger", "stripe"] = "ledger"
+    sold_by_another: Literal["hold", "post"] = "hold"
     closed_period: Literal["hold", "first_open_day"] = "hold"
     credit_notes: bool = True
     corrections: Corrections = Corrections()

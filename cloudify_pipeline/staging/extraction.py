@@ -6,7 +6,7 @@ from typing import Any
 import duckdb
 
 from cloudify_pipeline.staging.schema import TABLES
-from cloudify_pipeline.stripe_objects import Kind
+from cloudify_pipeline.stripe_objects import Kind, UndecidedCharge
 
 Connection = duckdb.DuckDBPyConnection
 
@@ -54,17 +54,19 @@ def created_times(connection: Connection, kind: Kind) -> list[int]:
     return [int(row[0]) for row in connection.execute(sql).fetchall()]
 
 
-def unjudged_charges(connection: Connection) -> list[tuple[str, str | None]]:
-    """Succeeded charges of which it is not known whether they pay an invoice: (charge id, its payment intent)."""
+def undecided_charges(connection: Connection) -> list[UndecidedCharge]:
+    """Succeeded charges of which Stripe was not asked, or asked too early, whether they pay an invoice, oldest first."""
     rows = connection.execute("""
-        SELECT id, payment_intent FROM charges
-        WHERE status = 'succeeded' AND NOT deleted
-          AND id NOT IN (SELECT charge_id FROM charge_verdicts)
-          AND id NOT IN (SELECT charge FROM invoice_payments WHERE charge IS NOT NULL)
-          AND (payment_intent IS NULL
-               OR payment_intent NOT IN (SELECT payment_intent FROM invoice_payments WHERE payment_intent IS NOT NULL))
-        ORDER BY created, id""").fetchall()
-    return [(str(charge), None if intent is None else str(intent)) for charge, intent in rows]
+        SELECT c.id, c.payment_intent, epoch(c.created)::BIGINT, c.captured, v.charge_id IS NOT NULL, r.charge_id IS NOT NULL,
+            epoch(r.rests_until)::BIGINT
+        FROM charges c LEFT JOIN charge_verdicts v ON v.charge_id = c.id LEFT JOIN resting r ON r.charge_id = c.id
+        WHERE c.status = 'succeeded' AND NOT c.deleted
+          AND (v.charge_id IS NULL OR r.charge_id IS NOT NULL)
+          AND c.id NOT IN (SELECT charge FROM invoice_payments WHERE charge IS NOT NULL)
+          AND (c.payment_intent IS NULL
+               OR c.payment_intent NOT IN (SELECT payment_intent FROM invoice_payments WHERE payment_intent IS NOT NULL))
+        ORDER BY c.created, c.id""").fetchall()
+    return [UndecidedCharge(*row) for row in rows]
 
 
 def is_disputed(connection: Connection) -> bool:

@@ -135,7 +135,7 @@ def _invoice(invoice: dict[str, Any]) -> Row:
 def _charge(charge: dict[str, Any]) -> Row:
     return (
         charge.get("status"), _id(charge.get("customer")), charge.get("currency"), charge.get("amount"),
-        _id(charge.get("payment_intent")), bool(charge.get("disputed")),
+        _id(charge.get("payment_intent")), bool(charge.get("disputed")), charge.get("captured") is not False,
     )  # fmt: skip
 
 

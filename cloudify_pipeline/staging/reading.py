@@ -114,6 +114,23 @@ def payments_of(connection: Connection, invoices: Sequence[str]) -> dict[str, li
     return {invoice: sorted(several) for invoice, several in found.items()}
 
 
+def invoices_of(connection: Connection, charges: Sequence[str]) -> dict[str, str]:
+    """Charge → the invoice it pays; one that pays none is absent."""
+    sql = """
+        SELECT id, invoice FROM (
+            SELECT c.id, coalesce(a.invoice, b.invoice) AS invoice FROM charges c
+            LEFT JOIN invoice_payments a ON a.charge = c.id
+            LEFT JOIN invoice_payments b ON b.payment_intent = c.payment_intent)"""
+    rows = _by_id(connection, sql, "invoice IS NOT NULL AND id", charges)
+    return {str(charge): str(invoice) for charge, invoice in sorted(rows)}
+
+
+def resting(connection: Connection) -> dict[str, datetime | None]:
+    """The payments that may still get an invoice, and until when each rests; None where its rest has not begun."""
+    rows = connection.execute("SELECT charge_id, rests_until FROM resting ORDER BY charge_id").fetchall()
+    return {str(charge): None if until is None else _utc(until) for charge, until in rows}
+
+
 def arithmetic_faults(connection: Connection) -> list[tuple[str, str]]:
     """Invoices that break Stripe's own arithmetic (id, what is wrong); decided when an invoice is staged."""
     rows = connection.execute(

@@ -7,7 +7,7 @@ import duckdb
 
 from cloudify_pipeline.stripe_objects import Kind
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -81,7 +81,7 @@ _COLUMNS: dict[Kind, tuple[str, dict[str, str]]] = {
         "charges",
         {
             "status": "VARCHAR", "customer": "VARCHAR", "currency": "VARCHAR", "amount_minor": "BIGINT",
-            "payment_intent": "VARCHAR", "disputed": "BOOLEAN",
+            "payment_intent": "VARCHAR", "disputed": "BOOLEAN", "captured": "BOOLEAN",
         },
     ),
     "invoice_payment": (
@@ -133,9 +133,11 @@ EVENTS_SEEN = Table("events_seen", {"id": "VARCHAR", "created": "TIMESTAMP"})
 SENT = Table("sent", {"invoice_id": "VARCHAR", "sent_at": "TIMESTAMP"})
 CHARGE_VERDICTS = Table("charge_verdicts", {"charge_id": "VARCHAR", "invoice": "VARCHAR"})
 """Charges that Stripe was asked about: the invoice they pay, or NULL for a payment without an invoice."""
+RESTING = Table("resting", {"charge_id": "VARCHAR", "rests_until": "TIMESTAMP"})
+"""Payments that may still get an invoice, and until when that is waited for, by our clock; NULL before they are captured."""
 CURSORS = Table("cursors", {"name": "VARCHAR", "value": "VARCHAR"})
 
-EVERY = (*TABLES.values(), LINES, *PLAN_TABLES.values(), EVENTS_SEEN, SENT, CHARGE_VERDICTS, CURSORS)
+EVERY = (*TABLES.values(), LINES, *PLAN_TABLES.values(), EVENTS_SEEN, SENT, CHARGE_VERDICTS, RESTING, CURSORS)
 
 
 def create_tables(connection: duckdb.DuckDBPyConnection) -> None:

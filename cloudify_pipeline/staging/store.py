@@ -18,7 +18,7 @@ from cloudify_pipeline.staging.corrections import StagedDispute, StagedNote, Sta
 from cloudify_pipeline.staging.profile import FieldProfile, SampledKind
 from cloudify_pipeline.staging.reading import Candidate, Summary
 from cloudify_pipeline.staging.writing import Batch, PlanRow
-from cloudify_pipeline.stripe_objects import Kind, Whose
+from cloudify_pipeline.stripe_objects import Kind, UndecidedCharge, Whose
 
 T = TypeVar("T")
 
@@ -173,9 +173,17 @@ class Staging:
         """When the staged objects of a kind were created: epoch seconds, ascending."""
         return self._read(extraction.created_times, kind)
 
-    def unjudged_charges(self) -> list[tuple[str, str | None]]:
-        """Succeeded charges of which it is not known whether they pay an invoice: (charge id, its payment intent)."""
-        return self._read(extraction.unjudged_charges)
+    def undecided_charges(self) -> list[UndecidedCharge]:
+        """Succeeded charges of which it is not known for good whether they pay an invoice."""
+        return self._read(extraction.undecided_charges)
+
+    def resting(self) -> dict[str, datetime | None]:
+        """The payments that may still get an invoice, and until when each rests; None where its rest has not begun."""
+        return self._read(reading.resting)
+
+    def invoices_of(self, charges: Sequence[str]) -> dict[str, str]:
+        """Charge → the invoice it pays; one that pays none is absent."""
+        return self._read(reading.invoices_of, charges)
 
     def credited(self, invoices: Sequence[str]) -> dict[str, int]:
         """By how much the credit notes that are staged and stand lower each of these invoices (minor units)."""

@@ -9,7 +9,17 @@ import duckdb
 
 from cloudify_pipeline.staging.belonging import check_mode, whose
 from cloudify_pipeline.staging.heads import Row, columns, compact, content_hash, line_rows, parse
-from cloudify_pipeline.staging.schema import CHARGE_VERDICTS, CURSORS, EVENTS_SEEN, LINES, PLAN_TABLES, SENT, TABLES, Table
+from cloudify_pipeline.staging.schema import (
+    CHARGE_VERDICTS,
+    CURSORS,
+    EVENTS_SEEN,
+    LINES,
+    PLAN_TABLES,
+    RESTING,
+    SENT,
+    TABLES,
+    Table,
+)
 from cloudify_pipeline.stripe_objects import Kind, RawObject
 
 EVENTS_KEPT = timedelta(days=35)
@@ -105,6 +115,10 @@ class Batch:
     def judge_charges(self, verdicts: Mapping[str, str | None]) -> None:
         """Remember what Stripe said of charges: the invoice each pays, or None for a payment without an invoice."""
         self._replace(CHARGE_VERDICTS, "charge_id", list(verdicts), list(verdicts.items()))
+
+    def rest_charges(self, resting: Mapping[str, int | None], rested: Sequence[str]) -> None:
+        """Remember until when payments rest (our epoch seconds, None before they are captured), and forget those that have."""
+        self._replace(RESTING, "charge_id", [*resting, *rested], list(resting.items()))
 
     def set_cursor(self, name: str, value: str) -> None:
         """Move a cursor, together with the data it stands for."""

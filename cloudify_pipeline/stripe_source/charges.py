@@ -1,15 +1,19 @@
 """Which charges pay an invoice. Since 2025 a charge no longer says so itself; only an invoice payment knows.
 
 Booking such a charge by itself would put the sale into the books twice, so a charge counts as a payment without an
-invoice only after Stripe was asked. An invoice payment that is staged later overrules the answer.
+invoice only after Stripe was asked, and for good only after it was asked once more behind its rest. An invoice payment
+that is staged later overrules the answer.
 """
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import dataclass
 
+from cloudify_pipeline.stripe_objects import UndecidedCharge
 from cloudify_pipeline.stripe_source.again import read_again
 from cloudify_pipeline.stripe_source.client import StripeReader
 from cloudify_pipeline.stripe_source.kinds import SOURCES, source_of
+from cloudify_pipeline.stripe_source.resting import waits
 from cloudify_pipeline.stripe_source.sink import Buffer, Sink
 from cloudify_pipeline.stripe_source.together import each
 
@@ -18,38 +22,50 @@ RATES = "rates"
 """Cursor: whether the staged payments came with the rates at which Stripe converted them."""
 
 
-async def judge(reader: StripeReader, sink: Sink, buffer: Buffer, *, payments_complete: bool) -> dict[str, str | None]:
-    """The verdict on every staged charge that has none: always None, or the charge is left to the invoice payment found.
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """`verdicts`: always None, or the charge is left to the invoice payment found; `left` are those of no invoice so far."""
+
+    verdicts: dict[str, str | None]
+    left: tuple[UndecidedCharge, ...]
+
+
+async def judge(reader: StripeReader, sink: Sink, buffer: Buffer, now: int, *, payments_complete: bool) -> Judged:
+    """The verdict on every staged charge that has none, or was given one before it had rested.
 
     `payments_complete`: every invoice payment was listed after the charges were, so none needs to be asked for.
     Raises as :meth:`StripeReader.page`.
     """
-    undecided = await asyncio.to_thread(sink.unjudged_charges)
+    undecided = await asyncio.to_thread(sink.undecided_charges)
     verdicts: dict[str, str | None] = {}
+    of_invoices: set[str] = set()
 
-    async def ask(charge: tuple[str, str | None]) -> None:
-        charge_id, intent = charge
-        if intent is None or payments_complete:
-            verdicts[charge_id] = None
+    async def ask(charge: UndecidedCharge) -> None:
+        if charge.intent is None or payments_complete or waits(charge, now):
+            verdicts[charge.id] = None
             return
         source = SOURCES["invoice_payment"]
-        page = await reader.page(source.path, {"payment[type]": "payment_intent", "payment[payment_intent]": intent})
+        page = await reader.page(source.path, {"payment[type]": "payment_intent", "payment[payment_intent]": charge.intent})
         if page.objects:
             await buffer.add("invoice_payment", page.objects)
+            of_invoices.add(charge.id)
         else:
-            verdicts[charge_id] = None
+            verdicts[charge.id] = None
 
     await each(undecided, ask, in_flight=IN_FLIGHT)
-    return verdicts
+    return Judged(verdicts, tuple(one for one in undecided if one.id not in of_invoices))
 
 
 async def paying(reader: StripeReader, sink: Sink, buffer: Buffer, invoices: Sequence[str]) -> None:
-    """Read the payments of these staged invoices that are not staged with their rates; raises as :meth:`StripeReader.page`."""
+    """Read the payments of these staged invoices that are not staged, or not with their rates where those are asked for.
+
+    Raises as :meth:`StripeReader.page`.
+    """
     staged = await asyncio.to_thread(sink.objects, "invoice", invoices)
     known = await asyncio.to_thread(sink.payments_of, invoices)
     charges = await asyncio.to_thread(sink.objects, "charge", sorted({one for several in known.values() for one in several}))
-    settled = [one for one in charges.values() if isinstance(one.get("balance_transaction"), dict)]
-    found = {reference for one in settled for reference in (one["id"], one.get("payment_intent"))}
+    whole = [one for one in charges.values() if not reader.rates or isinstance(one.get("balance_transaction"), dict)]
+    found = {reference for one in whole for reference in (one["id"], one.get("payment_intent"))}
     payments = [
         paid.get("payment") or {} for one in staged.values() for paid in (one.get("payments") or {}).get("data") or ()
     ]  # fmt: skip

@@ -18,12 +18,15 @@ KEPT = timedelta(days=30)
 """How far back Stripe lists events."""
 
 SENT = "invoice.sent"
+CAPTURED = "charge.captured"
+CAPTURING = ("charge.succeeded", CAPTURED)
+"""The events by which a payment's money is taken; the first tells of a payment that is only authorised as well."""
 
 # Two lists, because Stripe takes at most twenty types in one request; disputes stand where there is room.
 DOCUMENT_TYPES = (
     "invoice.created", "invoice.updated", "invoice.finalized", "invoice.paid", SENT, "invoice.voided",
     "invoice.marked_uncollectible", "invoice.overpaid", "invoice.deleted", "invoice_payment.paid",
-    "charge.succeeded", "charge.updated", "charge.refunded",
+    "charge.succeeded", CAPTURED, "charge.updated", "charge.refunded",
     "credit_note.created", "credit_note.updated", "credit_note.voided",
     "refund.created", "refund.updated", "refund.failed",
 )  # fmt: skip
@@ -44,6 +47,7 @@ class _Object(msgspec.Struct):
     created: int | None = None
     customer: Any = None
     invoice: Any = None
+    captured: bool | None = None
 
 
 class _Data(msgspec.Struct):
@@ -118,6 +122,16 @@ def interpret(events: Iterable[Event]) -> Changes:
         for stripe_id in ids:
             changes.again.get(kind, {}).pop(stripe_id, None)
     return changes
+
+
+def captures(events: Iterable[Event]) -> dict[str, int]:
+    """When charges were captured, as far as `events` tell (epoch seconds of Stripe's clock): the last time of each."""
+    found: dict[str, int] = {}
+    for event in events:
+        charge = event.data.object
+        if event.type in CAPTURING and charge.id is not None and charge.captured is not False:
+            found[charge.id] = max(event.created, found.get(charge.id, 0))
+    return found
 
 
 def _kind(changed: _Object) -> Kind:

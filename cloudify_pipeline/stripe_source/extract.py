@@ -12,13 +12,24 @@ from datetime import UTC, datetime, timedelta
 from typing import Literal
 
 from cloudify_pipeline.errors import NotAuthorised
-from cloudify_pipeline.stripe_objects import EVENTS, Kind, RawObject
+from cloudify_pipeline.stripe_objects import EVENTS, Kind, RawObject, UndecidedCharge
 from cloudify_pipeline.stripe_source.again import add_whole, read_again
 from cloudify_pipeline.stripe_source.charges import RATES, judge, paying
 from cloudify_pipeline.stripe_source.client import StripeReader
-from cloudify_pipeline.stripe_source.events import DOCUMENT_TYPES, KEPT, PARTY_TYPES, SENT, Event, interpret, read_events
+from cloudify_pipeline.stripe_source.events import (
+    CAPTURING,
+    DOCUMENT_TYPES,
+    KEPT,
+    PARTY_TYPES,
+    SENT,
+    Event,
+    captures,
+    interpret,
+    read_events,
+)
 from cloudify_pipeline.stripe_source.kinds import source_of
 from cloudify_pipeline.stripe_source.notes import crediting
+from cloudify_pipeline.stripe_source.resting import is_first_seen, rests
 from cloudify_pipeline.stripe_source.sink import Buffer, KindCount, Progress, Sink, Writes
 from cloudify_pipeline.stripe_source.sweeps import Status, bookmark, sweep
 from cloudify_pipeline.stripe_source.together import together
@@ -119,9 +130,12 @@ class _Ending:
     sent: dict[str, datetime] = field(default_factory=dict)
     events: dict[str, int] = field(default_factory=dict)
     verdicts: dict[str, str | None] = field(default_factory=dict)
+    resting: dict[str, int | None] = field(default_factory=dict)
+    rested: tuple[str, ...] = ()
 
     def write(self, batch: Writes) -> None:
         batch.judge_charges(self.verdicts)
+        batch.rest_charges(self.resting, self.rested)
         batch.mark_sent(self.sent)
         batch.mark_events(self.events)
         for name, value in self.cursors.items():
@@ -135,6 +149,8 @@ class _Extraction:
         self._sink = sink
         self._now = now
         self._ending = _Ending()
+        self._captured: dict[str, int] | None = None
+        """When payments were captured, as far as this run's events tell; None where it has read none."""
         self.buffer = Buffer(sink, progress)
 
     async def everything(self, since: int | None, *, compare: bool) -> None:
@@ -144,6 +160,7 @@ class _Extraction:
         # What these events tell is in the lists that are read after them; the next run need not fetch it again.
         recent = await self._events(self._now - int(OVERLAP.total_seconds()))
         self._ending.events |= {stripe_id: event.created for stripe_id, event in recent.items()}
+        self._captured = captures(recent.values())
         listed = await self._list_from(first, self._now)
         if compare:
             for kind, ids in listed.items():
@@ -156,6 +173,7 @@ class _Extraction:
     async def changes(self, events_since: int, since: int | None) -> None:
         """Read the objects that events name, look again at unfinished invoices, and widen the span when asked to."""
         events = await self._events(events_since)
+        self._captured = captures(events.values())
         unseen = await asyncio.to_thread(self._sink.unseen_events, list(events))
         changes = interpret(event for event in events.values() if event.id in unseen)
         for kind, gone in changes.gone.items():
@@ -190,8 +208,7 @@ class _Extraction:
         await self.buffer.flush()
         for kind, some_ids in (await asyncio.to_thread(self._sink.references_of, list(ids))).items():
             await read_again(self._reader, self._sink, self.buffer, kind, dict.fromkeys(some_ids, 0))
-        if self._reader.rates:
-            await paying(self._reader, self._sink, self.buffer, list(wanted.get("invoice", ())))
+        await paying(self._reader, self._sink, self.buffer, list(wanted.get("invoice", ())))
         seen = self._sink.cursor(EVENTS)
         if seen is None:
             await self._list("tax_rate", 0, self._now)
@@ -265,10 +282,23 @@ class _Extraction:
         """Seconds that Stripe's clock is ahead of ours; negative when ours is fast, whose time would skip events as a cursor."""
         return 0 if self._reader.ahead is None else int(self._reader.ahead.total_seconds())
 
+    async def _rest(self, charges: Sequence[UndecidedCharge]) -> None:
+        """How long the payments without an invoice are still left alone."""
+        if self._captured is None and any(map(is_first_seen, charges)):
+            since = self._now
+            if any(one.resting for one in charges if is_first_seen(one)):
+                # Seen before its capture, which may lie as far back as the last run that read events.
+                since = min(since, int(self._sink.cursor(EVENTS) or since))
+            self._captured = captures(await read_events(self._reader, CAPTURING, since - int(OVERLAP.total_seconds())))
+        found = rests(charges, self._captured or {}, self._now, self._reader.ahead)
+        self._ending.resting, self._ending.rested = found.resting, found.rested
+
     async def _complete(self, *, payments_complete: bool) -> None:
         """What the staged records name and is not there, and which charges pay an invoice."""
         await self.buffer.flush()
-        self._ending.verdicts |= await judge(self._reader, self._sink, self.buffer, payments_complete=payments_complete)
+        judged = await judge(self._reader, self._sink, self.buffer, self._now, payments_complete=payments_complete)
+        self._ending.verdicts |= judged.verdicts
+        await self._rest(judged.left)
         await crediting(self._reader, self._sink, self.buffer)
         await self.buffer.flush()
         missing = await asyncio.to_thread(self._sink.missing_references)

@@ -13,7 +13,7 @@ import msgspec
 
 from cloudify_pipeline.settings.models import InvoiceSettings
 from cloudify_pipeline.stripe_source.client import Params, RequestRefused, StripeReader
-from cloudify_pipeline.stripe_source.events import KEPT
+from cloudify_pipeline.stripe_source.events import CAPTURED, KEPT
 
 REACH = KEPT - timedelta(days=1)
 """How old an event may be for the next page to be asked for behind it: Stripe still lists it, with a day to spare."""
@@ -31,6 +31,7 @@ class _Object(msgspec.Struct):
     metadata: dict[str, str] | None = None
     payment: dict[str, Any] | None = None
     payment_intent: Any = None
+    captured: bool | None = None
 
 
 class _Data(msgspec.Struct):
@@ -56,6 +57,11 @@ class LiveEvent(msgspec.Struct, frozen=True):
     def pays_invoice(self) -> bool:
         """Whether a charge says itself that it pays an invoice: accounts of an old version still do."""
         return self.data.object.invoice is not None
+
+    @property
+    def takes_money(self) -> bool:
+        """Whether a charge's money is taken; of one that is only authorised nothing is due."""
+        return self.data.object.captured is not False
 
     @property
     def intent(self) -> str | None:
@@ -106,6 +112,8 @@ class LivePage:
     has_more: bool
     complete: bool = True
     livemode: bool | None = None
+    ahead: timedelta | None = None
+    """How far Stripe's clock was ahead of ours."""
 
     @property
     def ours(self) -> tuple[LiveEvent, ...]:
@@ -119,7 +127,7 @@ def asked_types(invoices: InvoiceSettings) -> tuple[str, ...]:
     ``invoice.updated`` is not among them: it is what our own metadata writes cause.
     """
     triggers = [f"invoice.{rule.when}" for rule in invoices.rules]
-    return tuple(dict.fromkeys([*triggers, *([CHARGE, PAYMENT] if invoices.include_charges else [])]))
+    return tuple(dict.fromkeys([*triggers, *([CHARGE, CAPTURED, PAYMENT] if invoices.include_charges else [])]))
 
 
 async def events_after(
@@ -151,4 +159,4 @@ async def events_after(
         found += [_event.decode(one.body) for one in page.objects]
     # Events of one second keep Stripe's own order: reversed, not sorted.
     events = found[::-1]
-    return LivePage(tuple(events), page.has_more, complete=behind is not None or not page.has_more)
+    return LivePage(tuple(events), page.has_more, complete=behind is not None or not page.has_more, ahead=reader.ahead)

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 import msgspec
 
-from cloudify_pipeline.stripe_objects import Kind, RawObject
+from cloudify_pipeline.stripe_objects import Kind, RawObject, UndecidedCharge
 
 PORTION = 5_000
 """Objects in one transaction: memory follows this, not the size of the account."""
@@ -40,6 +40,10 @@ class Writes(Protocol):
 
     def judge_charges(self, verdicts: Mapping[str, str | None]) -> None:
         """Remember the invoice that a charge pays, or None."""
+        ...
+
+    def rest_charges(self, resting: Mapping[str, int | None], rested: Sequence[str]) -> None:
+        """Remember until when payments rest (our epoch seconds, None before they are captured), and forget those that have."""
         ...
 
     def set_cursor(self, name: str, value: str) -> None:
@@ -74,8 +78,8 @@ class Sink(Protocol):
         """`created` of all that is staged and not deleted, ascending."""
         ...
 
-    def unjudged_charges(self) -> list[tuple[str, str | None]]:
-        """Succeeded charges of which nothing is known: (id, payment intent)."""
+    def undecided_charges(self) -> list[UndecidedCharge]:
+        """Succeeded charges of which nothing is known, or nothing for good."""
         ...
 
     def payments_of(self, invoices: Sequence[str]) -> Mapping[str, Sequence[str]]:

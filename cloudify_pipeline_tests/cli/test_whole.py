@@ -1,13 +1,17 @@
 """`sync` and `demo` as recorded Dagster runs against the embedded servers."""
 
+import re
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from dagster import AssetKey
 
 from cloudify_pipeline.catalogue import entry
 from cloudify_pipeline.cli.demo_expected import differences
 from cloudify_pipeline.orchestration.instance import instance
 from cloudify_pipeline.sandbox.stripe.dataset import Expected
+from cloudify_pipeline.stripe_objects import CHARGE_RESTS
 from cloudify_pipeline_tests.cli.conftest import Call, Load
 from cloudify_pipeline_tests.whole_runs.conftest import Company
 
@@ -32,6 +36,29 @@ def test_a_sync_is_a_recorded_run_and_a_second_one_posts_nothing(shop: Company, 
     assert again.code == 0, "what is held is not in this run's scope"
     assert again.document["counts"] == found["counts"]
     assert len(shop.sandbox.economic.booked()) == 1
+
+
+def test_a_sync_says_how_many_payments_rest_and_until_when_and_ends_with_0(company: Company, call: Call, load: Load) -> None:
+    company.connection().log.close()
+    load()
+    buyer = company.customer()
+    for _ in range(2):
+        company.sandbox.stripe.charge(buyer, 10_000, at=datetime.now(UTC))
+    called = call("sync", "--json")
+    assert (called.code, called.document["counts"]["planned"]) == (0, 2)
+    assert called.document["resting"]["payments"] == 2
+    assert datetime.fromisoformat(called.document["resting"]["until"]) <= datetime.now(UTC) + CHARGE_RESTS
+    assert {row["error_code"] for row in called.document["documents"]} == {"S-RESTS"}
+    shown = call("sync")
+    assert shown.code == 0
+    assert re.search(r"2 payments rest until \d\d:\d\d \(they may still get an invoice\)", shown.out)
+    assert "planned 2" in call("status").out
+    assert not company.sandbox.economic.booked()
+    with instance() as recorded:
+        planned = recorded.get_latest_materialization_event(AssetKey(["plan", "documents"]))
+    assert planned is not None
+    assert planned.asset_materialization is not None
+    assert str(planned.asset_materialization.metadata["resting"].value).startswith("2 payments rest until ")
 
 
 def test_a_sync_that_could_attempt_nothing_ends_with_3_and_the_remedy(shop: Company, call: Call, load: Load) -> None:

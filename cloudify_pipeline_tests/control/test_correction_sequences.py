@@ -98,6 +98,9 @@ class Stripe:
     def payments_of(self, ids: Sequence[str]) -> dict[str, list[str]]:
         return {}
 
+    def resting(self) -> dict[str, datetime | None]:
+        return {}
+
     def credited(self, ids: Sequence[str]) -> dict[str, int]:
         return {"in_1": sum(int(one["total"]) for one in self.notes.values() if one["status"] == "issued")}
 

@@ -112,6 +112,28 @@ def test_a_charge_rests_until_stripe_had_time_to_say_which_invoice_it_pays() -> 
     assert (late.ids, late.run_key, late.mark.resting) == (("ch_1",), "nordlys:evt_1", ())
 
 
+def test_a_charge_that_was_only_authorised_rests_from_its_capture() -> None:
+    authorised = event("evt_1", "ch_1", "charge.succeeded", at=SECOND - 5, object={"captured": False})
+    assert paid_decision("nordlys", MARK, LivePage((authorised,), has_more=False), NOW).mark.resting == ()
+    captured = event("evt_2", "ch_1", "charge.captured", at=SECOND - 5, object={"captured": True})
+    decided = paid_decision("nordlys", MARK, LivePage((captured,), has_more=False), NOW)
+    assert (decided.ids, decided.mark.resting) == ((), (Resting("evt_2", "ch_1", SECOND - 5),))
+
+
+@pytest.mark.parametrize("hours", [1, -1])
+def test_a_charge_rests_as_long_when_stripes_clock_differs(hours: int) -> None:
+    ahead = timedelta(hours=hours)
+    at = SECOND - 5 + int(ahead.total_seconds())
+    page = LivePage((event("evt_1", "ch_1", "charge.succeeded", at=at),), has_more=False, ahead=ahead)
+    (resting,) = paid_decision("nordlys", MARK, page, NOW).mark.resting
+    assert 0 <= resting.since - (SECOND - 5) <= 1
+
+
+def test_a_charge_from_the_future_rests_from_when_it_was_first_seen() -> None:
+    page = LivePage((event("evt_1", "ch_1", "charge.succeeded", at=SECOND + 3600),), has_more=False)
+    assert paid_decision("nordlys", MARK, page, NOW).mark.resting[0].since == SECOND
+
+
 def test_a_charge_that_names_its_invoice_is_not_a_sale_of_its_own() -> None:
     page = LivePage((event("evt_1", "ch_1", "charge.succeeded", object={"invoice": "in_1"}),), has_more=False)
     assert paid_decision("nordlys", MARK, page, NOW).mark.resting == ()
@@ -158,7 +180,7 @@ def test_whatever_the_pages_each_record_is_asked_for_once_and_no_run_key_twice(
 
 RULES: list[tuple[list[str], bool, tuple[str, ...]]] = [
     (["paid"], False, ("invoice.paid",)),
-    (["paid"], True, ("invoice.paid", "charge.succeeded", "invoice_payment.paid")),
+    (["paid"], True, ("invoice.paid", "charge.succeeded", "charge.captured", "invoice_payment.paid")),
     (["sent", "finalized", "sent"], False, ("invoice.sent", "invoice.finalized")),
 ]
 

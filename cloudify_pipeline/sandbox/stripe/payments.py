@@ -107,6 +107,15 @@ def charge(
     }
 
 
+def transferred(transfer: str, destination: str) -> Json:
+    """What a charge says when its money goes on to a connected account."""
+    return {
+        "transfer": transfer,
+        "transfer_data": {"amount": None, "destination": destination},
+        "transfer_group": f"group_{transfer}",
+    }
+
+
 def _billing(customer: Json | None) -> Json:
     known = customer or {}
     return {

@@ -190,18 +190,30 @@ class StripeStore(Settling):
         with self.transaction():
             self.emit("invoice.sent", self._in_state(id_, "open", "paid", "uncollectible"), at)
 
-    def pay(self, id_: str, *, at: datetime, out_of_band: bool = False, parts: Sequence[int] = (), settled: bool = True) -> None:
+    def pay(
+        self,
+        id_: str,
+        *,
+        at: datetime,
+        out_of_band: bool = False,
+        parts: Sequence[int] = (),
+        settled: bool = True,
+        destination: str | None = None,
+    ) -> None:
         """Open or uncollectible → paid: with a PaymentIntent and a charge, or outside Stripe without either.
 
         `parts`: what each of several payments takes of it, all but the rest; `settled` False: the balance transaction follows.
+        `destination` is the connected account that the money is transferred to: the payment alone tells of it.
         """
         with self.transaction():
             invoice = self._in_state(id_, "open", "uncollectible")
             for amount in (*parts, invoice["amount_due"] - sum(parts)):
-                self._pay_part(invoice, amount, at, out_of_band=out_of_band, settled=settled)
+                self._pay_part(invoice, amount, at, out_of_band=out_of_band, settled=settled, destination=destination)
             self._settle(invoice, at)
 
-    def _pay_part(self, invoice: Json, amount: int, at: datetime, *, out_of_band: bool, settled: bool) -> None:
+    def _pay_part(
+        self, invoice: Json, amount: int, at: datetime, *, out_of_band: bool, settled: bool, destination: str | None
+    ) -> None:
         currency = invoice["currency"]
         if out_of_band:
             payment = {"payment_record": self.new_id("pr"), "type": "payment_record"}
@@ -215,7 +227,10 @@ class StripeStore(Settling):
                     intent, second(at), amount=amount, currency=currency, customer=invoice["customer"], charge=charge
                 )
             )
-            paid = payments.charge(charge, second(at), amount=amount, currency=currency, customer=buyer, intent=intent)
+            passed_on = payments.transferred(self.new_id("tr"), destination) if destination else {}
+            paid = payments.charge(
+                charge, second(at), amount=amount, currency=currency, customer=buyer, intent=intent, **passed_on
+            )
             paid = self._settled(paid) if settled else {**paid, "balance_transaction": None}
             self.save(paid)
             self.emit("charge.succeeded", paid, at)
@@ -299,6 +314,16 @@ class StripeStore(Settling):
             self.save(charge)
             self.emit(f"charge.{charge['status']}", charge, at)
             return id_
+
+    def capture(self, id_: str, *, at: datetime) -> None:
+        """Take the money of a payment that was only authorised."""
+        with self.transaction():
+            charge = self.get("charge", id_)
+            if charge["captured"]:
+                raise ValueError(f"{id_} is captured already")
+            charge = self._settled({**charge, "captured": True, "amount_captured": charge["amount"]})
+            self.save(charge)
+            self.emit("charge.captured", charge, at)
 
     def invoice(self, id_: str) -> Json:
         """The invoice as it stands, with all its lines. Raises KeyError."""
