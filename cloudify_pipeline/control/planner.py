@@ -14,6 +14,7 @@ from cloudify_pipeline.accounting.vat_evidence import NOTHING, Answer
 from cloudify_pipeline.control.corrections import Corrections, Pending, subject_of, terms_of
 from cloudify_pipeline.control.joined import joined_records, lines_of, priced
 from cloudify_pipeline.control.opened import OpenConnection
+from cloudify_pipeline.control.paid_twice import PaidTwice
 from cloudify_pipeline.control.vat_evidence import NumbersAsked
 from cloudify_pipeline.errors import Problem
 from cloudify_pipeline.ledgers.port import Ledger
@@ -79,6 +80,7 @@ class _Planner:
         self._corrections = Corrections(opened)
         self._today = book_date(opened.clock())
         self._vat_numbers = NOTHING
+        self._paid = PaidTwice(opened, {})
 
     async def plan(self, ids: Sequence[str] | None, had: Sequence[Answer], *, again: bool) -> Planned:
         self._corrections.collect(None if ids is None else set(ids))
@@ -110,17 +112,21 @@ class _Planner:
         with self._opened.staging.reading():
             faults = dict(self._opened.staging.arithmetic_faults())
             candidates = [c for c in self._opened.staging.candidates() if wanted is None or c.id in wanted]
+            self._paid = PaidTwice.look(self._opened, standing, states)
         self._sources = {candidate.id: candidate.content_hash for candidate in candidates}
+        self._sources |= {one.id: one.content_hash for one in self._paid.linked.values() if wanted is None or one.id in wanted}
         found: dict[str, DueDocument] = {}
         todo = []
         for stripe_id, source in self._sources.items():
             settled = states.get(stripe_id, ("",))[0] in SETTLED
-            if wanted is None and settled and stripe_id in standing and standing[stripe_id].source_hash == source:
+            same = settled and stripe_id in standing and standing[stripe_id].source_hash == source
+            if wanted is None and same and self._paid.doubled(stripe_id) is None:
                 self._planned.settled += 1
             else:
                 todo.append(stripe_id)
         posted = posted_amounts(self._opened.log, self._opened.name, [i for i in todo if i in standing])
-        for record in self._records(todo):
+        for joined in self._records(todo):
+            record = self._attached(joined)
             stands = standing.get(record.stripe_id)
             if stands is not None:
                 name = f"{(stands.ledger_kind or 'document').replace('_', ' ')} {stands.number}"
@@ -130,7 +136,7 @@ class _Planner:
                     *posted.get(record.stripe_id, (None, None)),
                     explained=self._corrections.explained(record.stripe_id),
                     credited=self._corrections.credited_states(stands),
-                )
+                ) or self._paid.doubled(record.stripe_id)
                 if problem is not None:
                     self._hold(record, problem)
                     continue
@@ -139,9 +145,24 @@ class _Planner:
                 self._planned.documents[record.stripe_id] = self._about(decision, record)
             elif record.stripe_id in faults:
                 self._hold(record, Problem("E-STRIPE-SUM", faults[record.stripe_id]))
+            elif stands is None and (twice := self._paid.held(record)) is not None:
+                self._hold(record, twice)
             else:
                 found[record.stripe_id] = decision
+        self._hold_alike(found)
         return found if wanted is not None else self._within_limit(found, standing)
+
+    def _attached(self, record: Record) -> Record:
+        """A payment with the invoice that it pays, where that was found after the payment was looked at first."""
+        invoice = self._paid.pays(record.stripe_id) if isinstance(record, ChargeRecord) else None
+        return replace(record, invoice_id=invoice) if isinstance(record, ChargeRecord) and invoice else record
+
+    def _hold_alike(self, found: dict[str, DueDocument]) -> None:
+        """Of what is due and new, hold what may be one sale with another object that nothing links it to."""
+        problems = self._paid.alike(found)
+        for record in self._records(list(problems)):
+            self._hold(record, problems[record.stripe_id])
+            del found[record.stripe_id]
 
     def _within_limit(self, found: dict[str, DueDocument], standing: Container[str]) -> dict[str, DueDocument]:
         """As many new documents as one run may post; what stands in the ledger already is looked at in any case."""
@@ -290,7 +311,9 @@ class _Planner:
             plan = self._document(record, due_ids[record.stripe_id], chart, rounding)
             source = self._sources.get(record.stripe_id, "")
             if isinstance(plan, PlannedDocument):
-                self._planned.documents[record.stripe_id] = replace(plan, source_hash=source, terms=search_terms(record))
+                self._planned.documents[record.stripe_id] = replace(
+                    plan, source_hash=source, terms=search_terms(record), paid_by=self._paid.pays_by(record)
+                )
             else:
                 self._planned.documents[record.stripe_id] = replace(plan, subject=_subject(record), source_hash=source)
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import duckdb
 
+from cloudify_pipeline.staging.links import BARE
 from cloudify_pipeline.staging.schema import TABLES
 from cloudify_pipeline.stripe_objects import Kind
 
@@ -56,13 +57,11 @@ def created_times(connection: Connection, kind: Kind) -> list[int]:
 
 def unjudged_charges(connection: Connection) -> list[tuple[str, str | None]]:
     """Succeeded charges of which it is not known whether they pay an invoice: (charge id, its payment intent)."""
-    rows = connection.execute("""
+    rows = connection.execute(f"""
         SELECT id, payment_intent FROM charges
         WHERE status = 'succeeded' AND NOT deleted
           AND id NOT IN (SELECT charge_id FROM charge_verdicts)
-          AND id NOT IN (SELECT charge FROM invoice_payments WHERE charge IS NOT NULL)
-          AND (payment_intent IS NULL
-               OR payment_intent NOT IN (SELECT payment_intent FROM invoice_payments WHERE payment_intent IS NOT NULL))
+          AND {BARE}
         ORDER BY created, id""").fetchall()
     return [(str(charge), None if intent is None else str(intent)) for charge, intent in rows]
 

@@ -92,6 +92,16 @@ def line_rows(invoice: dict[str, Any]) -> list[Row]:
     return [_line(str(invoice["id"]), position, line) for position, line in enumerate(_list(invoice.get("lines")), start=1)]
 
 
+def pay_rows(invoice: dict[str, Any]) -> list[Row]:
+    """One row for each payment that an invoice names, in the shape of today or in an older one."""
+    paid = _list(invoice.get("payments"))
+    named = [(one.get("payment") or {}, one.get("status")) for one in paid if isinstance(one, dict)]
+    if invoice.get("payment_intent") or invoice.get("charge"):
+        named.append((invoice, "paid" if invoice.get("status") == "paid" else "open"))
+    rows = [(_id(by.get("payment_intent")), _id(by.get("charge")), status) for by, status in named]
+    return [(str(invoice["id"]), intent, charge, status) for intent, charge, status in rows if intent or charge]
+
+
 def _line(invoice_id: str, position: int, line: dict[str, Any]) -> Row:
     details = (line.get("pricing") or {}).get("price_details") or {}
     period = line.get("period") or {}
@@ -128,14 +138,22 @@ def _invoice(invoice: dict[str, Any]) -> Row:
     return (
         invoice.get("status"), _id(invoice.get("customer")), invoice.get("currency"), invoice.get("total"),
         _text(invoice.get("number")), invoice.get("collection_method"), invoice.get("due_date"), moments.get("finalized_at"),
-        moments.get("paid_at"), sum_fault(invoice),
+        moments.get("paid_at"), sum_fault(invoice), _off_stripe(invoice),
     )  # fmt: skip
+
+
+def _off_stripe(invoice: dict[str, Any]) -> int:
+    """What of an invoice was paid outside Stripe, as somebody has said; minor units."""
+    stated = invoice.get("amount_paid_off_stripe")
+    if stated is None and invoice.get("paid_out_of_band"):
+        stated = invoice.get("amount_due")
+    return int(stated or 0)
 
 
 def _charge(charge: dict[str, Any]) -> Row:
     return (
         charge.get("status"), _id(charge.get("customer")), charge.get("currency"), charge.get("amount"),
-        _id(charge.get("payment_intent")), bool(charge.get("disputed")),
+        _id(charge.get("payment_intent")), bool(charge.get("disputed")), _id(charge.get("invoice")),
     )  # fmt: skip
 
 

@@ -10,6 +10,7 @@ import duckdb
 
 from cloudify_pipeline.accounting.money import from_minor
 from cloudify_pipeline.staging.heads import parse, source_hash
+from cloudify_pipeline.staging.links import BARE, LINKS
 from cloudify_pipeline.staging.schema import PLAN_TABLES, TABLES
 from cloudify_pipeline.staging.writing import PlanRow
 from cloudify_pipeline.stripe_objects import Kind
@@ -68,8 +69,8 @@ def newest(connection: Connection, kind: Kind, limit: int) -> list[dict[str, Any
 def candidates(connection: Connection, but: Sequence[str] = ()) -> list[Candidate]:
     """Staged invoices and charges that might be due, newest last; none of `but`, which may be all but a few.
 
-    A draft is one only when it was sent. A charge is one when it succeeded and is known to pay no invoice: neither a
-    staged invoice payment nor Stripe's own answer names one.
+    A draft is one only when it was sent. A charge is one when it succeeded and is known to pay no invoice: neither
+    what is staged nor Stripe's own answer names one.
     """
     left_out = "ANTI JOIN (SELECT unnest(?) AS id) USING (id)" if but else ""
     rows = connection.execute(
@@ -83,9 +84,7 @@ def candidates(connection: Connection, but: Sequence[str] = ()) -> list[Candidat
         SELECT 'charge', id, content_hash, customer, status, created FROM charges
         WHERE status = 'succeeded' AND NOT deleted
           AND id IN (SELECT charge_id FROM charge_verdicts WHERE invoice IS NULL)
-          AND id NOT IN (SELECT charge FROM invoice_payments WHERE charge IS NOT NULL)
-          AND (payment_intent IS NULL
-               OR payment_intent NOT IN (SELECT payment_intent FROM invoice_payments WHERE payment_intent IS NOT NULL))
+          AND {BARE}
         ) {left_out} ORDER BY created, id""",
         [list(but)] if but else [],
     ).fetchall()
@@ -103,7 +102,7 @@ def sent_at(connection: Connection, ids: Sequence[str]) -> dict[str, datetime]:
 
 def payments_of(connection: Connection, invoices: Sequence[str]) -> dict[str, list[str]]:
     """Invoice → ids of the payment intents and charges that pay it; a charge may be known by its intent alone."""
-    paid = _by_id(connection, "SELECT invoice, payment_intent, charge FROM invoice_payments", "invoice", invoices)
+    paid = _by_id(connection, f"SELECT invoice, payment_intent, charge FROM {LINKS} AS links", "invoice", invoices)
     intents = [str(intent) for _, intent, _ in paid if intent]
     charges: dict[str, list[str]] = {}
     for intent, charge in _by_id(connection, "SELECT payment_intent, id FROM charges", "payment_intent", intents):

@@ -7,7 +7,7 @@ import duckdb
 
 from cloudify_pipeline.stripe_objects import Kind
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -74,14 +74,14 @@ _COLUMNS: dict[Kind, tuple[str, dict[str, str]]] = {
         {
             "status": "VARCHAR", "customer": "VARCHAR", "currency": "VARCHAR", "amount_minor": "BIGINT", "number": "VARCHAR",
             "collection_method": "VARCHAR", "due_date": "TIMESTAMP", "finalized_at": "TIMESTAMP", "paid_at": "TIMESTAMP",
-            "sum_fault": "VARCHAR",
+            "sum_fault": "VARCHAR", "off_stripe_minor": "BIGINT",
         },
     ),
     "charge": (
         "charges",
         {
             "status": "VARCHAR", "customer": "VARCHAR", "currency": "VARCHAR", "amount_minor": "BIGINT",
-            "payment_intent": "VARCHAR", "disputed": "BOOLEAN",
+            "payment_intent": "VARCHAR", "disputed": "BOOLEAN", "invoice": "VARCHAR",
         },
     ),
     "invoice_payment": (
@@ -125,6 +125,13 @@ LINES = Table(
         "period_start": "TIMESTAMP", "period_end": "TIMESTAMP",
     },
 )  # fmt: skip
+PAYS = Table(
+    "invoice_pays",
+    {
+        "invoice_id": "VARCHAR", "payment_intent": "VARCHAR", "charge": "VARCHAR", "status": "VARCHAR",
+    },
+)  # fmt: skip
+"""What an invoice itself says of its payments: one that is read alone comes without its invoice payments."""
 PLAN_TABLES = {
     name: Table(name, {"stripe_id": "VARCHAR", "kind": "VARCHAR", "revision": "VARCHAR", "body": "VARCHAR"})
     for name in ("plan_customers", "plan_products", "plan_documents")
@@ -135,7 +142,7 @@ CHARGE_VERDICTS = Table("charge_verdicts", {"charge_id": "VARCHAR", "invoice": "
 """Charges that Stripe was asked about: the invoice they pay, or NULL for a payment without an invoice."""
 CURSORS = Table("cursors", {"name": "VARCHAR", "value": "VARCHAR"})
 
-_ALL = (*TABLES.values(), LINES, *PLAN_TABLES.values(), EVENTS_SEEN, SENT, CHARGE_VERDICTS, CURSORS)
+_ALL = (*TABLES.values(), LINES, PAYS, *PLAN_TABLES.values(), EVENTS_SEEN, SENT, CHARGE_VERDICTS, CURSORS)
 
 
 def create_tables(connection: duckdb.DuckDBPyConnection) -> None:

@@ -11,9 +11,10 @@ from typing import Any, TypeVar
 
 import duckdb
 
-from cloudify_pipeline.staging import corrections, extraction, profile, reading
+from cloudify_pipeline.staging import corrections, extraction, links, profile, reading
 from cloudify_pipeline.staging.connection import StagingFile
 from cloudify_pipeline.staging.corrections import StagedDispute, StagedNote, StagedRefund
+from cloudify_pipeline.staging.links import Alike, LinkedCharge
 from cloudify_pipeline.staging.profile import FieldProfile, SampledKind
 from cloudify_pipeline.staging.reading import Candidate, Summary
 from cloudify_pipeline.staging.writing import Batch, PlanRow
@@ -61,6 +62,14 @@ class Staging:
     def candidates(self, *, but: Sequence[str] = ()) -> list[Candidate]:
         """Every staged invoice and payment without invoice for which a document might be due, newest last; none of `but`."""
         return self._read(reading.candidates, but)
+
+    def linked_charges(self, ids: Sequence[str]) -> list[LinkedCharge]:
+        """Those of the charges `ids` that pay an invoice by now, by whatever says so."""
+        return self._read(links.linked_charges, ids)
+
+    def alike(self, ids: Sequence[str]) -> list[Alike]:
+        """Invoices marked as paid outside Stripe with payments that may be that money, where either is among `ids`."""
+        return self._read(links.alike, ids)
 
     def credit_notes(self) -> list[StagedNote]:
         """Every staged credit note of an invoice, oldest first."""

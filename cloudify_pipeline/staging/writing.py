@@ -7,8 +7,8 @@ from typing import Any
 
 import duckdb
 
-from cloudify_pipeline.staging.heads import Row, columns, compact, content_hash, line_rows, parse
-from cloudify_pipeline.staging.schema import CHARGE_VERDICTS, CURSORS, EVENTS_SEEN, LINES, PLAN_TABLES, SENT, TABLES, Table
+from cloudify_pipeline.staging.heads import Row, columns, compact, content_hash, line_rows, parse, pay_rows
+from cloudify_pipeline.staging.schema import CHARGE_VERDICTS, CURSORS, EVENTS_SEEN, LINES, PAYS, PLAN_TABLES, SENT, TABLES, Table
 from cloudify_pipeline.stripe_objects import Kind, RawObject
 
 EVENTS_KEPT = timedelta(days=35)
@@ -45,15 +45,18 @@ class Batch:
         changed = [stripe_id for stripe_id in latest if stripe_id not in unchanged]
         rows: list[Row] = []
         lines: list[Row] = []
+        pays: list[Row] = []
         for stripe_id in changed:
             parsed = parse(bodies[stripe_id])
             head = (stripe_id, latest[stripe_id].created, parsed.get("livemode"), False, hashes[stripe_id])
             rows.append((*head, *columns(kind, parsed), bodies[stripe_id]))
             if kind == "invoice":
                 lines += line_rows(parsed)
+                pays += pay_rows(parsed)
         self._replace(TABLES[kind], "id", changed, rows)
         if kind == "invoice":
             self._replace(LINES, "invoice_id", changed, lines)
+            self._replace(PAYS, "invoice_id", changed, pays)
         return len(changed) + (self.tombstone(kind, gone) if gone else 0)
 
     def tombstone(self, kind: Kind, ids: Iterable[str]) -> int:

@@ -7,6 +7,8 @@ invoice only after Stripe was asked. An invoice payment that is staged later ove
 import asyncio
 from collections.abc import Sequence
 
+import msgspec
+
 from cloudify_pipeline.stripe_source.again import read_again
 from cloudify_pipeline.stripe_source.client import StripeReader
 from cloudify_pipeline.stripe_source.kinds import SOURCES, source_of
@@ -16,6 +18,13 @@ from cloudify_pipeline.stripe_source.together import each
 IN_FLIGHT = 8
 RATES = "rates"
 """Cursor: whether the staged payments came with the rates at which Stripe converted them."""
+
+
+class _Payment(msgspec.Struct):
+    status: str | None = None
+
+
+_payment = msgspec.json.Decoder(_Payment)
 
 
 async def judge(reader: StripeReader, sink: Sink, buffer: Buffer, *, payments_complete: bool) -> dict[str, str | None]:
@@ -34,9 +43,8 @@ async def judge(reader: StripeReader, sink: Sink, buffer: Buffer, *, payments_co
             return
         source = SOURCES["invoice_payment"]
         page = await reader.page(source.path, {"payment[type]": "payment_intent", "payment[payment_intent]": intent})
-        if page.objects:
-            await buffer.add("invoice_payment", page.objects)
-        else:
+        await buffer.add("invoice_payment", page.objects)
+        if all(_payment.decode(one.body).status == "canceled" for one in page.objects):
             verdicts[charge_id] = None
 
     await each(undecided, ask, in_flight=IN_FLIGHT)

@@ -213,6 +213,30 @@ class StripeStore(Settling):
         self.save(done)
         self.emit("invoice_payment.paid", done, at)
 
+    def attach_payment(self, id_: str, charge: str, *, at: datetime, amount: int | None = None) -> str:
+        """Let a payment that was made before pay an open invoice, or `amount` of it; returns the invoice payment's id.
+
+        The payment itself stays as it is: only the invoice payment knows of both.
+        """
+        with self.transaction():
+            invoice, paid = self._in_state(id_, "open", "uncollectible"), self.get("charge", charge)
+            left = invoice["amount_remaining"]
+            taken = min(paid["amount"] if amount is None else amount, left)
+            done = payments.invoice_payment(
+                self.new_id("inpay"), second(at), invoice=id_, amount=taken, currency=invoice["currency"],
+                payment={"payment_intent": paid["payment_intent"], "type": "payment_intent"},
+            )  # fmt: skip
+            self.save(done)
+            self.emit("invoice_payment.paid", done, at)
+            invoice["amount_paid"] += taken
+            invoice["amount_remaining"] = left - taken
+            if left == taken:
+                self._settle(invoice, at)
+            else:
+                self.save(invoice)
+                self.emit("invoice.updated", invoice, at, previous={"amount_remaining": left})
+            return str(done["id"])
+
     def _settle(self, invoice: Json, at: datetime) -> None:
         invoice.update(status="paid", attempted=True, amount_paid=invoice["amount_due"], amount_remaining=0)
         invoice["status_transitions"]["paid_at"] = second(at)
