@@ -7,7 +7,18 @@ from sqlalchemy.engine import make_url
 
 from cloudify_pipeline.posting.log.schema import metadata
 from cloudify_pipeline.settings.paths import posting_url, staging_file
-from cloudify_pipeline.staging.schema import CHARGE_VERDICTS, CURSORS, EVENTS_SEEN, LINES, PAYS, PLAN_TABLES, SENT, TABLES, Table
+from cloudify_pipeline.staging.schema import (
+    CHARGE_VERDICTS,
+    CURSORS,
+    EVENTS_SEEN,
+    LINES,
+    PAYS,
+    PLAN_TABLES,
+    SENT,
+    SESSION_LINES,
+    TABLES,
+    Table,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +34,7 @@ class Kept:
 
 STAGED: Mapping[str, tuple[str, bool]] = {
     "invoice_lines": ("product, price, quantity, amount and text of each line", True),
+    "session_lines": ("product and price of each line of a Checkout session", False),
     "invoice_pays": ("which payments an invoice names", False),
     "plan_customers": ("the customers that the last run planned, with the values of their fields and where they come from", True),
     "plan_products": ("likewise the products", False),
@@ -86,7 +98,7 @@ def kept_here(connection: str) -> tuple[Kept, ...]:
     return (*raw, *made, *logged)
 
 
-_OTHERS: tuple[Table, ...] = (LINES, PAYS, *PLAN_TABLES.values(), EVENTS_SEEN, SENT, CHARGE_VERDICTS, CURSORS)
+_OTHERS: tuple[Table, ...] = (LINES, SESSION_LINES, PAYS, *PLAN_TABLES.values(), EVENTS_SEEN, SENT, CHARGE_VERDICTS, CURSORS)
 
 
 def _described(words: Mapping[str, tuple[str, bool]], table: str, columns: tuple[str, ...]) -> tuple[str, tuple[str, ...], bool]:

@@ -24,7 +24,7 @@ from cloudify_pipeline.planning.customers import customer_lookups, plan_customer
 from cloudify_pipeline.planning.documents import plan_document
 from cloudify_pipeline.planning.plans import Hold, PlannedCustomer, PlannedDocument, PlannedProduct, Skip, Subject
 from cloudify_pipeline.planning.products import distinct_numbers, plan_product, product_lookups
-from cloudify_pipeline.planning.records import ChargeRecord, InvoiceRecord, book_date, search_terms
+from cloudify_pipeline.planning.records import ChargeRecord, InvoiceRecord, book_date, search_terms, sold
 from cloudify_pipeline.planning.rounding import Model, in_force
 from cloudify_pipeline.planning.rules import DueDocument, due
 from cloudify_pipeline.posting.endings import SETTLED
@@ -191,11 +191,12 @@ class _Planner:
             if record.customer is not None:
                 parties.customers.setdefault(str(record.customer["id"]), record.customer)
                 parties.currencies.setdefault(str(record.customer["id"]), record.currency)
-            if isinstance(record, InvoiceRecord):
-                for line in lines_of(record.invoice):
+            sale = sold(record)
+            if isinstance(sale, InvoiceRecord):
+                for line in lines_of(sale.invoice):
                     details = priced(line)
-                    product = record.products.get(details.get("product") or "")
-                    price = record.prices.get(details.get("price") or "")
+                    product = sale.products.get(details.get("product") or "")
+                    price = sale.prices.get(details.get("price") or "")
                     if product is not None:
                         parties.products.setdefault(str(product["id"]), product)
                         if price is not None:

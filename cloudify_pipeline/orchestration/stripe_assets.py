@@ -30,6 +30,10 @@ _DESCRIPTIONS = {
     "charges": "Payments that were taken without an invoice.",
     "refunds": "Money that went back on payments, with or without a credit note.",
     "disputes": "Payments that a buyer's bank questions: what is lost takes the sale back.",
+    "checkout_sessions": (
+        "What Checkout and payment links sold: lines, taxes, discounts and the buyer's tax ids. It decides what a payment "
+        "without an invoice is in the books."
+    ),
     "credit_notes": "What takes invoices back, in whole or in part, with all its lines. Amounts are positive, as in Stripe.",
 }
 
@@ -42,6 +46,7 @@ _KINDS: dict[str, Kind] = {
     "charges": "charge",
     "refunds": "refund",
     "disputes": "dispute",
+    "checkout_sessions": "checkout_session",
     "credit_notes": "credit_note",
 }
 
@@ -68,6 +73,7 @@ _COLUMNS = {
     "disputed": "whether the buyer's bank questions it, or did",
     "charge": "the payment that was refunded or disputed",
     "payment_intent": "the payment it belongs to",
+    "makes_invoice": "whether Stripe makes an invoice of its payment",
     "tax_exempt": "none, exempt or reverse",
     "percentage": "percent",
     "inclusive": "whether the price includes the tax",

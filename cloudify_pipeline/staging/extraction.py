@@ -5,7 +5,7 @@ from typing import Any
 
 import duckdb
 
-from cloudify_pipeline.staging.links import BARE
+from cloudify_pipeline.staging.links import BARE, LINKS
 from cloudify_pipeline.staging.schema import TABLES
 from cloudify_pipeline.stripe_objects import Kind
 
@@ -13,19 +13,21 @@ Connection = duckdb.DuckDBPyConnection
 
 _REFERENCES: dict[Kind, str] = {
     "customer": "SELECT customer AS id FROM invoices UNION SELECT customer FROM charges WHERE status = 'succeeded'",
-    "product": "SELECT product AS id FROM invoice_lines",
-    "price": "SELECT price AS id FROM invoice_lines",
+    "product": "SELECT product AS id FROM invoice_lines UNION SELECT product FROM session_lines",
+    "price": "SELECT price AS id FROM invoice_lines UNION SELECT price FROM session_lines",
 }
 
 
-_OF_THESE = "IN (SELECT unnest(?))"
+_SOLD = """SELECT {named} AS id FROM invoice_lines WHERE invoice_id IN (SELECT id FROM named)
+    UNION SELECT l.{named} FROM session_lines l JOIN checkout_sessions s ON s.id = l.session_id
+    JOIN charges c ON c.payment_intent = s.payment_intent WHERE c.id IN (SELECT id FROM named)"""
 _NAMED: dict[Kind, str] = {
     "customer": (
-        f"SELECT customer AS id FROM (SELECT id, customer FROM invoices UNION ALL SELECT id, customer FROM charges) "
-        f"AS named WHERE named.id {_OF_THESE}"
+        "SELECT customer AS id FROM (SELECT id, customer FROM invoices UNION ALL SELECT id, customer FROM charges) "
+        "AS known WHERE known.id IN (SELECT id FROM named)"
     ),
-    "product": f"SELECT product AS id FROM invoice_lines WHERE invoice_id {_OF_THESE}",
-    "price": f"SELECT price AS id FROM invoice_lines WHERE invoice_id {_OF_THESE}",
+    "product": _SOLD.format(named="product"),
+    "price": _SOLD.format(named="price"),
 }
 
 
@@ -66,6 +68,25 @@ def unjudged_charges(connection: Connection) -> list[tuple[str, str | None]]:
     return [(str(charge), None if intent is None else str(intent)) for charge, intent in rows]
 
 
+def without_session(connection: Connection, intents: Sequence[str]) -> set[str]:
+    """Those of `intents` that no staged Checkout session took."""
+    sql = "SELECT payment_intent FROM checkout_sessions WHERE payment_intent IN (SELECT unnest(?))"
+    return set(intents) - _ids(connection.execute(sql, [list(intents)]).fetchall()) if intents else set()
+
+
+def awaiting_invoice(connection: Connection, since: int) -> list[str]:
+    """Checkout sessions made at `since` (epoch seconds) or later that make an invoice of their payment; none is known yet."""
+    rows = connection.execute(
+        f"""
+        SELECT id FROM checkout_sessions
+        WHERE makes_invoice AND invoice IS NULL AND status = 'complete' AND NOT deleted AND epoch(created)::BIGINT >= ?
+          AND payment_intent NOT IN (SELECT payment_intent FROM {LINKS} WHERE payment_intent IS NOT NULL)
+        ORDER BY created, id""",
+        [since],
+    ).fetchall()
+    return [str(row[0]) for row in rows]
+
+
 def is_disputed(connection: Connection) -> bool:
     """Whether any staged payment is, or was, disputed."""
     return connection.execute("SELECT 1 FROM charges WHERE disputed AND NOT deleted LIMIT 1").fetchone() is not None
@@ -88,7 +109,8 @@ def references_of(connection: Connection, ids: Sequence[str]) -> dict[Kind, list
     named: dict[Kind, list[str]] = {}
     for kind, question in _NAMED.items():
         rows = connection.execute(
-            f"SELECT DISTINCT id FROM ({question}) WHERE id IS NOT NULL ORDER BY id", [list(ids)]
+            f"WITH named AS (SELECT unnest(?) AS id) SELECT DISTINCT id FROM ({question}) WHERE id IS NOT NULL ORDER BY id",
+            [list(ids)],
         ).fetchall()
         if rows:
             named[kind] = [str(row[0]) for row in rows]

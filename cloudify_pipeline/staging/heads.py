@@ -92,6 +92,12 @@ def line_rows(invoice: dict[str, Any]) -> list[Row]:
     return [_line(str(invoice["id"]), position, line) for position, line in enumerate(_list(invoice.get("lines")), start=1)]
 
 
+def session_rows(session: dict[str, Any]) -> list[Row]:
+    """One row for each line of a Checkout session that names a product or price."""
+    prices = [one.get("price") or {} for one in _list(session.get("line_items"))]
+    return [(str(session["id"]), _id(price.get("product")), _id(price)) for price in prices if price]
+
+
 def pay_rows(invoice: dict[str, Any]) -> list[Row]:
     """One row for each payment that an invoice names, in the shape of today or in an older one."""
     paid = _list(invoice.get("payments"))
@@ -180,6 +186,14 @@ def _of_payment(taken: dict[str, Any]) -> Row:
     )  # fmt: skip
 
 
+def _checkout_session(session: dict[str, Any]) -> Row:
+    creation = session.get("invoice_creation") or {}
+    return (
+        session.get("status"), _id(session.get("customer")), session.get("currency"), session.get("amount_total"),
+        _id(session.get("payment_intent")), _id(session.get("invoice")), bool(creation.get("enabled")),
+    )  # fmt: skip
+
+
 _COLUMNS: dict[Kind, Callable[[dict[str, Any]], Row]] = {
     "customer": _customer,
     "product": _product,
@@ -191,6 +205,7 @@ _COLUMNS: dict[Kind, Callable[[dict[str, Any]], Row]] = {
     "credit_note": _credit_note,
     "refund": _of_payment,
     "dispute": _of_payment,
+    "checkout_session": _checkout_session,
 }
 
 

@@ -19,6 +19,9 @@ LINKS = """(
     UNION ALL
     SELECT invoice_id, payment_intent, charge FROM invoice_pays WHERE status IS DISTINCT FROM 'canceled'
     UNION ALL
+    SELECT invoice, payment_intent, NULL FROM checkout_sessions
+    WHERE invoice IS NOT NULL AND payment_intent IS NOT NULL AND NOT deleted
+    UNION ALL
     SELECT invoice, NULL, id FROM charges WHERE invoice IS NOT NULL
 )"""
 """Invoice, payment intent and charge of each link, the last two where they are known; a link may stand there twice."""

@@ -81,7 +81,9 @@ def candidates(connection: Connection, but: Sequence[str] = ()) -> list[Candidat
                customer, status, created FROM invoices
         WHERE status IS NOT NULL AND (status <> 'draft' OR id IN (SELECT invoice_id FROM sent))
         UNION ALL
-        SELECT 'charge', id, content_hash, customer, status, created FROM charges
+        SELECT 'charge', id, content_hash || coalesce((
+                   SELECT ':' || max(s.content_hash) FROM checkout_sessions s WHERE s.payment_intent = charges.payment_intent
+               ), ''), customer, status, created FROM charges
         WHERE status = 'succeeded' AND NOT deleted
           AND id IN (SELECT charge_id FROM charge_verdicts WHERE invoice IS NULL)
           AND {BARE}
@@ -111,6 +113,14 @@ def payments_of(connection: Connection, invoices: Sequence[str]) -> dict[str, li
     for invoice, intent, charge in paid:
         found.setdefault(str(invoice), set()).update(str(one) for one in (intent, charge, *charges.get(intent, ())) if one)
     return {invoice: sorted(several) for invoice, several in found.items()}
+
+
+def sessions_of(connection: Connection, intents: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Payment intent → the Checkout session that took it, the newest of several."""
+    sql = "SELECT payment_intent, created, id, body FROM checkout_sessions"
+    rows = _by_id(connection, sql, "status IS DISTINCT FROM 'expired' AND NOT deleted AND payment_intent", intents)
+    newest = {str(intent): body for intent, _, _, body in sorted(rows, key=lambda row: (row[1] is not None, row[1], row[2]))}
+    return {intent: parse(body) for intent, body in newest.items()}
 
 
 def arithmetic_faults(connection: Connection) -> list[tuple[str, str]]:

@@ -112,6 +112,13 @@ _COLUMNS: dict[Kind, tuple[str, dict[str, str]]] = {
             "payment_intent": "VARCHAR",
         },
     ),
+    "checkout_session": (
+        "checkout_sessions",
+        {
+            "status": "VARCHAR", "customer": "VARCHAR", "currency": "VARCHAR", "amount_minor": "BIGINT",
+            "payment_intent": "VARCHAR", "invoice": "VARCHAR", "makes_invoice": "BOOLEAN",
+        },
+    ),
 }  # fmt: skip
 
 TABLES: dict[Kind, Table] = {
@@ -125,6 +132,8 @@ LINES = Table(
         "period_start": "TIMESTAMP", "period_end": "TIMESTAMP",
     },
 )  # fmt: skip
+SESSION_LINES = Table("session_lines", {"session_id": "VARCHAR", "product": "VARCHAR", "price": "VARCHAR"})
+"""What Checkout sessions sold, for the products and prices that are read with them."""
 PAYS = Table(
     "invoice_pays",
     {
@@ -142,7 +151,7 @@ CHARGE_VERDICTS = Table("charge_verdicts", {"charge_id": "VARCHAR", "invoice": "
 """Charges that Stripe was asked about: the invoice they pay, or NULL for a payment without an invoice."""
 CURSORS = Table("cursors", {"name": "VARCHAR", "value": "VARCHAR"})
 
-_ALL = (*TABLES.values(), LINES, PAYS, *PLAN_TABLES.values(), EVENTS_SEEN, SENT, CHARGE_VERDICTS, CURSORS)
+_ALL = (*TABLES.values(), LINES, SESSION_LINES, PAYS, *PLAN_TABLES.values(), EVENTS_SEEN, SENT, CHARGE_VERDICTS, CURSORS)
 
 
 def create_tables(connection: duckdb.DuckDBPyConnection) -> None:

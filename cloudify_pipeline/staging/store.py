@@ -95,6 +95,18 @@ class Staging:
         """The payment intents and charges that pay each of these invoices."""
         return self._read(reading.payments_of, invoices)
 
+    def sessions_of(self, intents: Sequence[str]) -> dict[str, dict[str, Any]]:
+        """The Checkout session that took each of these payment intents."""
+        return self._read(reading.sessions_of, intents)
+
+    def without_session(self, intents: Sequence[str]) -> set[str]:
+        """Those of these payment intents that no staged Checkout session took."""
+        return self._read(extraction.without_session, intents)
+
+    def awaiting_invoice(self, since: int) -> list[str]:
+        """Checkout sessions made at `since` (epoch seconds) or later that make an invoice of their payment; none is known yet."""
+        return self._read(extraction.awaiting_invoice, since)
+
     def arithmetic_faults(self) -> list[tuple[str, str]]:
         """Invoices whose amounts do not add up by Stripe's own identity: (invoice id, what is wrong)."""
         return self._read(reading.arithmetic_faults)

@@ -7,8 +7,19 @@ from typing import Any
 
 import duckdb
 
-from cloudify_pipeline.staging.heads import Row, columns, compact, content_hash, line_rows, parse, pay_rows
-from cloudify_pipeline.staging.schema import CHARGE_VERDICTS, CURSORS, EVENTS_SEEN, LINES, PAYS, PLAN_TABLES, SENT, TABLES, Table
+from cloudify_pipeline.staging.heads import Row, columns, compact, content_hash, line_rows, parse, pay_rows, session_rows
+from cloudify_pipeline.staging.schema import (
+    CHARGE_VERDICTS,
+    CURSORS,
+    EVENTS_SEEN,
+    LINES,
+    PAYS,
+    PLAN_TABLES,
+    SENT,
+    SESSION_LINES,
+    TABLES,
+    Table,
+)
 from cloudify_pipeline.stripe_objects import Kind, RawObject
 
 EVENTS_KEPT = timedelta(days=35)
@@ -46,6 +57,7 @@ class Batch:
         rows: list[Row] = []
         lines: list[Row] = []
         pays: list[Row] = []
+        sold: list[Row] = []
         for stripe_id in changed:
             parsed = parse(bodies[stripe_id])
             head = (stripe_id, latest[stripe_id].created, parsed.get("livemode"), False, hashes[stripe_id])
@@ -53,10 +65,14 @@ class Batch:
             if kind == "invoice":
                 lines += line_rows(parsed)
                 pays += pay_rows(parsed)
+            elif kind == "checkout_session":
+                sold += session_rows(parsed)
         self._replace(TABLES[kind], "id", changed, rows)
         if kind == "invoice":
             self._replace(LINES, "invoice_id", changed, lines)
             self._replace(PAYS, "invoice_id", changed, pays)
+        elif kind == "checkout_session":
+            self._replace(SESSION_LINES, "session_id", changed, sold)
         return len(changed) + (self.tombstone(kind, gone) if gone else 0)
 
     def tombstone(self, kind: Kind, ids: Iterable[str]) -> int:

@@ -12,6 +12,7 @@ import msgspec
 from cloudify_pipeline.stripe_source.again import read_again
 from cloudify_pipeline.stripe_source.client import StripeReader
 from cloudify_pipeline.stripe_source.kinds import SOURCES, source_of
+from cloudify_pipeline.stripe_source.sessions import of_payments
 from cloudify_pipeline.stripe_source.sink import Buffer, Sink
 from cloudify_pipeline.stripe_source.together import each
 
@@ -27,10 +28,13 @@ class _Payment(msgspec.Struct):
 _payment = msgspec.json.Decoder(_Payment)
 
 
-async def judge(reader: StripeReader, sink: Sink, buffer: Buffer, *, payments_complete: bool) -> dict[str, str | None]:
+async def judge(
+    reader: StripeReader, sink: Sink, buffer: Buffer, *, payments_complete: bool, sessions_complete: bool
+) -> dict[str, str | None]:
     """The verdict on every staged charge that has none: always None, or the charge is left to the invoice payment found.
 
     `payments_complete`: every invoice payment was listed after the charges were, so none needs to be asked for.
+    `sessions_complete`: likewise of Checkout sessions, by which a payment is known for what it sold.
     Raises as :meth:`StripeReader.page`.
     """
     undecided = await asyncio.to_thread(sink.unjudged_charges)
@@ -48,6 +52,9 @@ async def judge(reader: StripeReader, sink: Sink, buffer: Buffer, *, payments_co
             verdicts[charge_id] = None
 
     await each(undecided, ask, in_flight=IN_FLIGHT)
+    if not sessions_complete:
+        bare = [intent for charge, intent in undecided if intent is not None and charge in verdicts]
+        await of_payments(reader, sink, buffer, bare)
     return verdicts
 
 

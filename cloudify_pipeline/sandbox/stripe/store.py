@@ -21,6 +21,7 @@ ALL_RIGHTS = frozenset(
         "balance_read",
         "charge_read",
         "charge_write",
+        "checkout_session_read",
         "coupon_read",
         "credit_note_read",
         "customer_read",
@@ -89,14 +90,14 @@ class StripeStore(Settling):
                 details = {"metadata": {}, "subscription": subscription}
                 invoice["parent"] = {"quote_details": None, "subscription_details": details, "type": "subscription_details"}
             invoices.snapshot(invoice, buyer, self.tax_ids(customer))
-            self._write_lines(
+            self.write_lines(
                 invoice, buyer, lines, tax_rates=tax_rates, discounts=discounts, shipping=shipping, subscription=subscription
             )
             self.save(invoice)
             self.emit("invoice.created", invoice, at)
             return str(invoice["id"])
 
-    def _write_lines(
+    def write_lines(
         self,
         invoice: Json,
         buyer: Json,
@@ -107,6 +108,7 @@ class StripeStore(Settling):
         shipping: int,
         subscription: str | None,
     ) -> None:
+        """Put `lines` into `invoice`, with what discounts, taxes and shipping make of them."""
         items, computed = [], []
         for line in lines:
             price = self.get("price", line.price) if line.price else None
