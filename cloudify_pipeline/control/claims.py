@@ -32,7 +32,7 @@ class Claim:
 
     id: str
     original: str
-    kind: Literal["credit_note", "refund", "dispute", "void", "uncollectible", "returned"]
+    kind: Literal["credit_note", "refund", "dispute", "void", "uncollectible", "returned", "invoiced"]
     status: str
     content_hash: str
     minor: int | None
@@ -54,10 +54,17 @@ def claims(opened: OpenConnection, standing: Mapping[str, Identity]) -> list[Cla
     with staged.reading():
         notes, refunds, closed = staged.credit_notes(), staged.refunds(), staged.closed_invoices()
         disputes = staged.disputes()
-    amounts = _posted(opened, [one for one in standing if one.startswith(("re_", "pyr_", *DISPUTES)) or one.endswith(_OF_STATES)])
+    amounts = _posted(
+        opened, [one for one in standing if one.startswith(("re_", "pyr_", *DISPUTES)) or one.endswith((*_OF_STATES, INVOICED))]
+    )
     named: list[Claim] = [*_notes(opened, notes, disputes, standing), *_refunds(opened, notes, refunds, standing, amounts)]
     named += _disputes(opened, notes, disputes, standing, amounts)
     named += _closed(opened, closed, standing, amounts)
+    named += [
+        Claim(i, i.removesuffix(INVOICED), "invoiced", "paid", one.source_hash, amounts.get(i), posted=True)
+        for i, one in standing.items()
+        if i.endswith(INVOICED)
+    ]
     # What stands counts first: what is new may take off no more than the rest.
     return list(_in_order(sorted(named, key=lambda one: one.id not in standing)))
 

@@ -4,7 +4,7 @@ Reads staging, the posting log and the ledger (GET only); decides with the pure 
 planned in portions, so memory follows the portion and not the number of invoices.
 """
 
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeVar
 
@@ -22,6 +22,7 @@ from cloudify_pipeline.planning.changes import changed_after_posting
 from cloudify_pipeline.planning.corrections import Correction, Original
 from cloudify_pipeline.planning.customers import customer_lookups, plan_customer
 from cloudify_pipeline.planning.documents import plan_document
+from cloudify_pipeline.planning.paid_twice import INVOICED, totals_differ
 from cloudify_pipeline.planning.plans import Hold, PlannedCustomer, PlannedDocument, PlannedProduct, Skip, Subject
 from cloudify_pipeline.planning.products import distinct_numbers, plan_product, product_lookups
 from cloudify_pipeline.planning.records import ChargeRecord, InvoiceRecord, book_date, search_terms, sold
@@ -81,6 +82,8 @@ class _Planner:
         self._today = book_date(opened.clock())
         self._vat_numbers = NOTHING
         self._paid = PaidTwice(opened, {})
+        self._take: set[str] = set()
+        """Payments whose own documents are to be taken back."""
 
     async def plan(self, ids: Sequence[str] | None, had: Sequence[Answer], *, again: bool) -> Planned:
         self._corrections.collect(None if ids is None else set(ids))
@@ -136,7 +139,7 @@ class _Planner:
                     *posted.get(record.stripe_id, (None, None)),
                     explained=self._corrections.explained(record.stripe_id),
                     credited=self._corrections.credited_states(stands),
-                ) or self._paid.doubled(record.stripe_id)
+                ) or self._paid.doubled_and_stays(record.stripe_id)
                 if problem is not None:
                     self._hold(record, problem)
                     continue
@@ -149,6 +152,7 @@ class _Planner:
                 self._hold(record, twice)
             else:
                 found[record.stripe_id] = decision
+        self._take_back(found, wanted)
         self._hold_alike(found)
         return found if wanted is not None else self._within_limit(found, standing)
 
@@ -156,6 +160,15 @@ class _Planner:
         """A payment with the invoice that it pays, where that was found after the payment was looked at first."""
         invoice = self._paid.pays(record.stripe_id) if isinstance(record, ChargeRecord) else None
         return replace(record, invoice_id=invoice) if isinstance(record, ChargeRecord) and invoice else record
+
+    def _take_back(self, found: dict[str, DueDocument], wanted: Collection[str] | None) -> None:
+        """Have the documents of payments taken back whose invoices are due, where the settings say so; hold what stays."""
+        problems, charges = self._paid.taken_back(found, self._corrections.took_back, wanted)
+        self._corrections.take_back(charges)
+        self._take = set(charges)
+        for record in self._records(list(problems)):
+            self._hold(record, problems[record.stripe_id])
+            found.pop(record.stripe_id, None)
 
     def _hold_alike(self, found: dict[str, DueDocument]) -> None:
         """Of what is due and new, hold what may be one sale with another object that nothing links it to."""
@@ -327,7 +340,23 @@ class _Planner:
         for one, decision, original in self._corrections.due(self._planned.documents, room):
             corrects = (one.correction, original)
             plan = self._document(one.correction.record, decision, chart, rounding, corrects)
+            if one.claim.kind == "invoiced" and isinstance(plan, PlannedDocument):
+                differs = totals_differ(plan.document.predicted, original.totals, original.words)
+                plan = plan if differs is None else Hold(plan.stripe_id, differs)
             self._planned.documents[one.correction.stripe_id] = _of_correction(plan, one)
+        self._hold_without_back()
+
+    def _hold_without_back(self) -> None:
+        """Hold the invoices of payments whose own documents were to be taken back, and are not after all."""
+        documents = self._planned.documents
+        stays = {one for one in self._take if not isinstance(documents.get(f"{one}{INVOICED}"), PlannedDocument)}
+        concerned = [
+            i for i, plan in documents.items() if isinstance(plan, PlannedDocument) and not stays.isdisjoint(plan.paid_by)
+        ]
+        for record in self._records(concerned):
+            problem = self._paid.second(record)
+            if problem is not None:
+                self._hold(record, problem)
 
     def _rounding(self) -> Model:
         answers = rounding_answers(self._opened.log.engine, self._opened.name)

@@ -18,6 +18,7 @@ from cloudify_pipeline.control.opened import OpenConnection, check_books
 from cloudify_pipeline.control.planner import Planned, plan_connection
 from cloudify_pipeline.control.search import fill_terms
 from cloudify_pipeline.errors import Problem, RunStopped
+from cloudify_pipeline.planning.paid_twice import INVOICED
 from cloudify_pipeline.planning.plans import (
     Hold,
     Plan,
@@ -136,8 +137,11 @@ async def post_planned_documents(
         chart = await executor.ledger.chart() if planned else None
         how = Portion(opened.settings.limits.quarantine_after, again, await relink(executor), chart)
         endings: list[Ending] = []
-        for start in range(0, len(plans), PORTION):
-            endings += await post_documents(executor, plans[start : start + PORTION], progress=progress, portion=how)
+        # An invoice follows when the document of its payment is taken back.
+        backs = [plan for plan in plans if plan.stripe_id.endswith(INVOICED)]
+        for group in (backs, [plan for plan in plans if not plan.stripe_id.endswith(INVOICED)]):
+            for start in range(0, len(group), PORTION):
+                endings += await post_documents(executor, group[start : start + PORTION], progress=progress, portion=how)
         fill_terms(opened)
         return _stepped(executor, endings)
 

@@ -1,9 +1,11 @@
 """One sale and two objects: a payment whose own document stands in the ledger, and an invoice that turns out to be paid by it."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import timedelta
 
-from cloudify_pipeline.accounting.money import format_money
+from cloudify_pipeline.accounting.documents import Totals
+from cloudify_pipeline.accounting.money import format_money, from_minor
 from cloudify_pipeline.errors import Problem
 from cloudify_pipeline.planning.records import InvoiceRecord, Record
 
@@ -16,6 +18,39 @@ def paid_twice(invoice: str, standing: Mapping[str, str]) -> Problem:
     named = [f"{charge}, which stands in the ledger as {words}" for charge, words in sorted(standing.items())]
     found = ", ".join(words for _, words in sorted(standing.items()))
     return Problem("E-PAID-TWICE", f"{invoice} is paid by {' and by '.join(named)}", found=found)
+
+
+def not_credited(problem: Problem, why: str) -> Problem:
+    """`problem` of a payment whose document the settings would have taken back, and why it is not."""
+    return replace(problem, message=f"{problem.message}; it is not taken back by itself: {why}")
+
+
+def why_not_credited(
+    minor: int, currency: str, paid: Mapping[str, int | None], totals: Mapping[str, int], taken_back: Sequence[str]
+) -> str | None:
+    """Why the document of a payment over `minor` is not taken back; None when all of it pays invoices, to the minor unit.
+
+    `paid` is how much of each invoice it pays, where that is known, `totals` what the invoices come to, `taken_back` what
+    has taken of the document already.
+    """
+    if taken_back:
+        return f"{', '.join(taken_back)} took back a part of it"
+    whole = format_money(from_minor(minor, currency), currency)
+    known = [one for one in paid.values() if one is not None]
+    if len(known) < len(paid):
+        pays = next(iter(totals.values())) if len(paid) == 1 and len(totals) == 1 else None
+        return None if pays == minor else f"how much of its {whole} is for which invoice is not known"
+    used = format_money(from_minor(sum(known), currency), currency)
+    return None if sum(known) == minor else f"it is over {whole}, and pays {used} of {', '.join(sorted(paid))}"
+
+
+def totals_differ(planned: Totals, original: Totals | None, words: str) -> Problem | None:
+    """Why a document that takes all of another one back is not posted: it does not come to the same, with the same VAT."""
+    if original is not None and (-planned.net, -planned.vat, -planned.gross) == (original.net, original.vat, original.gross):
+        return None
+    theirs = "nobody can tell" if original is None else f"net {original.net}, VAT {original.vat}"
+    message = f"{words} has {theirs}; what takes it back would have net {-planned.net}, VAT {-planned.vat}"
+    return Problem("E-PAID-TWICE", message, found=theirs)
 
 
 def both_stand(charge: str, words: str, invoices: Mapping[str, str]) -> Problem:

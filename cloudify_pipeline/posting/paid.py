@@ -21,10 +21,19 @@ async def paid_already(executor: Executor, plans: Sequence[PlannedDocument | Hol
         return {}
     asked = [*payments, *(f"{one}{INVOICED}" for one in payments)]
     log = executor.log.identities(executor.connection, "document", asked)
-    own = {one: _words(log[one]) for one in payments if one in log and f"{one}{INVOICED}" not in log}
+    own = {one: _words(log[one]) for one in payments if one in log}
     own |= await _unanswered(executor, [one for one in payments if one not in log])
-    stands = {i: {one: own[one] for one in several if one in own} for i, several in paid.items()}
+    booked = {plan.stripe_id for plan in plans if isinstance(plan, PlannedDocument) and plan.document.kind == "booked_invoice"}
+    stands = {
+        i: {one: own[one] for one in several if one in own and not _taken_back(log.get(f"{one}{INVOICED}"), surely=i in booked)}
+        for i, several in paid.items()
+    }
     return {stripe_id: paid_twice(stripe_id, these) for stripe_id, these in stands.items() if these}
+
+
+def _taken_back(back: Identity | None, *, surely: bool) -> bool:
+    """Whether a payment's document is taken back; `surely`: by a document that is booked, as the invoice is to be."""
+    return back is not None and (back.ledger_kind == "booked_invoice" or not surely)
 
 
 async def _unanswered(executor: Executor, payments: Sequence[str]) -> Mapping[str, str]:

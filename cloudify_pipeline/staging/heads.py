@@ -101,11 +101,11 @@ def session_rows(session: dict[str, Any]) -> list[Row]:
 def pay_rows(invoice: dict[str, Any]) -> list[Row]:
     """One row for each payment that an invoice names, in the shape of today or in an older one."""
     paid = _list(invoice.get("payments"))
-    named = [(one.get("payment") or {}, one.get("status")) for one in paid if isinstance(one, dict)]
+    named = [(one.get("payment") or {}, one.get("status"), one.get("amount_paid")) for one in paid if isinstance(one, dict)]
     if invoice.get("payment_intent") or invoice.get("charge"):
-        named.append((invoice, "paid" if invoice.get("status") == "paid" else "open"))
-    rows = [(_id(by.get("payment_intent")), _id(by.get("charge")), status) for by, status in named]
-    return [(str(invoice["id"]), intent, charge, status) for intent, charge, status in rows if intent or charge]
+        named.append((invoice, "paid" if invoice.get("status") == "paid" else "open", invoice.get("amount_paid")))
+    rows = [(_id(by.get("payment_intent")), _id(by.get("charge")), status, minor) for by, status, minor in named]
+    return [(str(invoice["id"]), *row) for row in rows if row[0] or row[1]]
 
 
 def _line(invoice_id: str, position: int, line: dict[str, Any]) -> Row:

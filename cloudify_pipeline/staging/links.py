@@ -3,7 +3,7 @@
 A link may be found long after the payment: an invoice that a payment is attached to, a receipt that Checkout makes.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -14,17 +14,18 @@ from cloudify_pipeline.staging.heads import source_hash
 Connection = duckdb.DuckDBPyConnection
 
 LINKS = """(
-    SELECT invoice, payment_intent, charge FROM invoice_payments
+    SELECT invoice, payment_intent, charge, amount_minor, 'invoice payment' AS source FROM invoice_payments
     WHERE invoice IS NOT NULL AND NOT deleted AND status IS DISTINCT FROM 'canceled'
     UNION ALL
-    SELECT invoice_id, payment_intent, charge FROM invoice_pays WHERE status IS DISTINCT FROM 'canceled'
+    SELECT invoice_id, payment_intent, charge, amount_minor, 'invoice' FROM invoice_pays WHERE status IS DISTINCT FROM 'canceled'
     UNION ALL
-    SELECT invoice, payment_intent, NULL FROM checkout_sessions
+    SELECT invoice, payment_intent, NULL, NULL, 'session' FROM checkout_sessions
     WHERE invoice IS NOT NULL AND payment_intent IS NOT NULL AND NOT deleted
     UNION ALL
-    SELECT invoice, NULL, id FROM charges WHERE invoice IS NOT NULL
+    SELECT invoice, NULL, id, NULL, 'charge' FROM charges WHERE invoice IS NOT NULL
 )"""
-"""Invoice, payment intent and charge of each link, the last two where they are known; a link may stand there twice."""
+"""Invoice, payment intent and charge of each link, the last two where they are known, and how much is paid where that is;
+a link may stand there twice."""
 
 BARE = f"""(id NOT IN (SELECT charge FROM {LINKS} WHERE charge IS NOT NULL)
     AND (payment_intent IS NULL
@@ -41,7 +42,13 @@ class LinkedCharge:
 
     id: str
     content_hash: str
-    invoices: tuple[str, ...]
+    paid: Mapping[str, int | None]
+    """How much of each invoice it pays, where that is known (minor units)."""
+
+    @property
+    def invoices(self) -> tuple[str, ...]:
+        """The invoices that it pays."""
+        return tuple(self.paid)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,13 +69,19 @@ def linked_charges(connection: Connection, ids: Sequence[str]) -> list[LinkedCha
         f"""
         WITH asked AS (SELECT id, content_hash, payment_intent FROM charges WHERE NOT deleted AND id IN (SELECT unnest(?))),
         found AS (
-            SELECT a.id, a.content_hash, l.invoice FROM asked a JOIN {LINKS} l ON l.charge = a.id
-            UNION
-            SELECT a.id, a.content_hash, l.invoice FROM asked a JOIN {LINKS} l ON l.payment_intent = a.payment_intent)
-        SELECT id, any_value(content_hash), list_sort(list(invoice)) FROM found GROUP BY id ORDER BY id""",
+            SELECT a.id, l.invoice, l.amount_minor, l.source FROM asked a JOIN {LINKS} l ON l.charge = a.id
+            UNION ALL
+            SELECT a.id, l.invoice, l.amount_minor, l.source FROM asked a
+            JOIN {LINKS} l ON l.payment_intent = a.payment_intent AND l.charge IS NULL),
+        told AS (SELECT id, invoice, sum(amount_minor) AS minor FROM found GROUP BY id, invoice, source)
+        SELECT id, any_value(content_hash), invoice, max(minor) FROM told JOIN asked USING (id)
+        GROUP BY id, invoice ORDER BY id, invoice""",
         [list(ids)],
     ).fetchall()
-    return [LinkedCharge(str(one), source_hash(str(digest)), tuple(map(str, invoices))) for one, digest, invoices in rows]
+    paid: dict[tuple[str, str], dict[str, int | None]] = {}
+    for one, digest, invoice, minor in rows:
+        paid.setdefault((str(one), source_hash(str(digest))), {})[str(invoice)] = None if minor is None else int(minor)
+    return [LinkedCharge(one, digest, invoices) for (one, digest), invoices in paid.items()]
 
 
 def alike(connection: Connection, ids: Sequence[str]) -> list[Alike]:

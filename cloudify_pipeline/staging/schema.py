@@ -138,6 +138,7 @@ PAYS = Table(
     "invoice_pays",
     {
         "invoice_id": "VARCHAR", "payment_intent": "VARCHAR", "charge": "VARCHAR", "status": "VARCHAR",
+        "amount_minor": "BIGINT",
     },
 )  # fmt: skip
 """What an invoice itself says of its payments: one that is read alone comes without its invoice payments."""

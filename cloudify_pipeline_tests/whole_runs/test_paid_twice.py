@@ -195,3 +195,223 @@ def test_one_payment_is_asked_about_beside_one_invoice_alone(company: Company) -
     run = later(company)
     assert sorted(run.codes().values()) == ["E-PAID-ALIKE"]
     assert set(gross(company)) == {f"stripe:{charge}", *(f"stripe:{one}" for one in invoices if one not in run.codes())}
+
+
+CREDIT = {"paid_twice": "credit"}
+
+
+def parts(company: Company, stripe_id: str) -> tuple[Decimal, Decimal]:
+    """Net and VAT of a booked document."""
+    (found,) = [one for one in company.sandbox.economic.booked() if one["references"]["other"] == f"stripe:{stripe_id}"]
+    return Decimal(str(found["netAmount"])), Decimal(str(found["vatAmount"]))
+
+
+def lose_the_log(company: Company) -> None:
+    for path in (company.folder.parent / "home").glob("posting.db*"):
+        path.unlink()
+
+
+def test_the_payments_document_is_taken_back_and_the_invoice_is_posted(company: Company) -> None:
+    company.configure(invoices=CREDIT)
+    customer = company.customer()
+    charge = booked_payment(company, customer)
+    number = number_of(company, charge)
+    invoice = company.invoice(customer)
+    company.sandbox.stripe.attach_payment(invoice, charge, at=company.now)
+    run = later(company)
+    assert not [one for one in run.endings if one.state in {"held", "failed"}]
+    assert gross(company) == {
+        f"stripe:{charge}": Decimal("125.00"),
+        f"stripe:{charge}:invoiced": Decimal("-125.00"),
+        f"stripe:{invoice}": Decimal("125.00"),
+    }
+    assert parts(company, f"{charge}:invoiced") == (-100, -25)
+    (text,) = [
+        line["description"]
+        for one in company.sandbox.economic.booked()
+        if one["references"]["other"] == f"stripe:{charge}:invoiced"
+        for line in one["lines"]
+        if "product" not in line
+    ]
+    assert (str(number) in text, invoice in text) == (True, True)
+    assert later(company).calls == [("GET", "/self")]
+    lose_the_log(company)
+    assert later(company).writes == [], "each is found again by its own key"
+    assert later(company).writes == []
+
+
+def test_the_setting_is_changed_after_the_invoice_was_held(company: Company) -> None:
+    customer = company.customer()
+    charge = booked_payment(company, customer)
+    invoice = company.invoice(customer)
+    company.sandbox.stripe.attach_payment(invoice, charge, at=company.now)
+    assert later(company).codes() == {invoice: "E-PAID-TWICE"}
+    company.configure(invoices=CREDIT)
+    later(company)
+    assert sum(gross(company).values()) == 125
+    assert len(gross(company)) == 3
+
+
+def test_a_payment_that_pays_two_invoices_is_taken_back_once_when_both_are_due(company: Company) -> None:
+    company.configure(invoices=CREDIT)
+    customer = company.customer()
+    charge = booked_payment(company, customer, 25_000)
+    first, second = company.invoice(customer), company.invoice(customer)
+    stripe = company.sandbox.stripe
+    stripe.attach_payment(first, charge, at=company.now, amount=12_500)
+    run = later(company)
+    assert (run.writes, run.codes()[first]) == ([], "E-PAID-TWICE")
+    stripe.attach_payment(second, charge, at=company.now, amount=12_500)
+    later(company)
+    amounts = gross(company)
+    assert amounts.pop(f"stripe:{charge}:invoiced") == -250
+    assert amounts == {f"stripe:{charge}": 250, f"stripe:{first}": 125, f"stripe:{second}": 125}
+    assert later(company).calls == [("GET", "/self")]
+
+
+def test_two_payments_of_one_invoice_are_taken_back_each(company: Company) -> None:
+    company.configure(invoices=CREDIT)
+    customer = company.customer()
+    at = company.now - timedelta(hours=3)
+    charges = [company.sandbox.stripe.charge(customer, amount, at=at) for amount in (5_000, 7_500)]
+    company.sync()
+    company.now += timedelta(hours=1)
+    invoice = company.invoice(customer)
+    for charge in charges:
+        company.sandbox.stripe.attach_payment(invoice, charge, at=company.now)
+    later(company)
+    assert len(gross(company)) == 5
+    assert sum(gross(company).values()) == 125
+    assert later(company).writes == []
+
+
+UNCREDITED = {
+    "over another amount": "it is over 200.00 DKK, and pays 125.00 DKK",
+    "a draft": "is no booked invoice: delete it, or book it",
+    "refunded by a document": "took back a part of it",
+}
+
+
+@pytest.mark.parametrize("why", UNCREDITED)
+def test_what_cannot_be_taken_back_whole_is_held_with_the_reason(company: Company, why: str) -> None:
+    rule = {"when": "paid", "create": "draft_invoice" if why == "a draft" else "booked_invoice"}
+    company.configure(invoices={**CREDIT, "rules": [rule], "corrections": {"refunds": "credit"}})
+    customer = company.customer()
+    stripe = company.sandbox.stripe
+    charge = stripe.charge(customer, 20_000 if why == "over another amount" else 12_500, at=company.now - timedelta(hours=3))
+    company.sync()
+    company.now += timedelta(hours=1)
+    if why == "refunded by a document":
+        stripe.refund(charge, 2_500, at=company.now)
+        later(company)
+    before = gross(company)
+    invoice = company.invoice(customer)
+    stripe.attach_payment(invoice, charge, at=company.now)
+    run = later(company)
+    (held,) = [one for one in run.endings if one.stripe_id == invoice]
+    assert held.problem is not None
+    assert (held.state, held.problem.code, UNCREDITED[why] in held.problem.message) == ("held", "E-PAID-TWICE", True)
+    assert gross(company) == before
+    word(company, invoice, post=True)
+    later(company)
+    assert f"stripe:{invoice}" in gross(company)
+
+
+def test_a_refund_after_both_is_taken_off_the_invoice_and_off_nothing_else(company: Company) -> None:
+    company.configure(invoices={**CREDIT, "corrections": {"refunds": "credit"}})
+    customer = company.customer()
+    charge = booked_payment(company, customer)
+    invoice = company.invoice(customer)
+    stripe = company.sandbox.stripe
+    stripe.attach_payment(invoice, charge, at=company.now)
+    later(company)
+    company.now += timedelta(hours=1)
+    refund = stripe.refund(charge, 2_500, at=company.now)
+    run = later(company)
+    assert [one.problem for one in run.endings if one.state in {"held", "failed"}] == []
+    assert (gross(company)[f"stripe:{refund}"], sum(gross(company).values())) == (-25, 100)
+    (text,) = [
+        line["description"]
+        for one in company.sandbox.economic.booked()
+        if one["references"]["other"] == f"stripe:{refund}"
+        for line in one["lines"]
+        if "product" not in line
+    ]
+    assert f"stripe:{invoice}" in text
+    assert later(company).writes == []
+
+
+@pytest.mark.parametrize("setting", ["hold", "credit"])
+def test_a_refund_of_what_stands_for_a_held_invoice_is_of_the_payment(company: Company, setting: str) -> None:
+    company.configure(invoices={"corrections": {"refunds": setting}})
+    customer = company.customer()
+    charge = booked_payment(company, customer)
+    invoice = company.invoice(customer)
+    stripe = company.sandbox.stripe
+    stripe.attach_payment(invoice, charge, at=company.now)
+    later(company)
+    refund = stripe.refund(charge, 2_500, at=company.now)
+    run = later(company)
+    if setting == "hold":
+        assert (run.writes, run.codes()) == ([], {charge: "E-CREDITED", invoice: "E-PAID-TWICE"})
+        return
+    assert run.codes() == {charge: "S-CHANGED", invoice: "E-PAID-TWICE"}
+    assert gross(company) == {f"stripe:{charge}": Decimal("125.00"), f"stripe:{refund}": Decimal("-25.00")}
+
+
+def test_a_dispute_of_a_payment_that_was_taken_back_is_of_the_invoice(company: Company) -> None:
+    company.configure(invoices={**CREDIT, "corrections": {"disputes": "credit"}})
+    customer = company.customer()
+    charge = booked_payment(company, customer)
+    invoice = company.invoice(customer)
+    stripe = company.sandbox.stripe
+    stripe.attach_payment(invoice, charge, at=company.now)
+    later(company)
+    dispute = stripe.dispute(charge, at=company.now)
+    stripe.decide_dispute(dispute, "lost", at=company.now)
+    later(company)
+    assert (gross(company)[f"stripe:{dispute}"], sum(gross(company).values())) == (-125, 0)
+    assert later(company).writes == []
+
+
+def test_the_invoice_cannot_be_posted_and_the_payments_document_stays(company: Company) -> None:
+    company.configure(invoices=CREDIT)
+    customer = company.customer()
+    charge = booked_payment(company, customer, 10_000)
+    invoice = company.invoice(customer, tax_rates=[])
+    company.sandbox.stripe.attach_payment(invoice, charge, at=company.now)
+    run = later(company)
+    assert (run.writes, run.codes()) == ([], {invoice: "E-VAT-RATE"})
+    assert gross(company) == {f"stripe:{charge}": Decimal("100.00")}
+
+
+def test_the_ledger_taxes_what_takes_it_back_otherwise_and_both_wait(company: Company) -> None:
+    company.configure(invoices=CREDIT)
+    customer = company.customer()
+    charge = booked_payment(company, customer)
+    invoice = company.invoice(customer)
+    company.configure(products={"no_product": "COURSE"})
+    company.sandbox.stripe.attach_payment(invoice, charge, at=company.now)
+    run = later(company)
+    assert (run.writes, run.codes()) == ([], {f"{charge}:invoiced": "E-PAID-TWICE", invoice: "E-PAID-TWICE"})
+    assert gross(company) == {f"stripe:{charge}": Decimal("125.00")}
+
+
+@pytest.mark.parametrize("setting", ["hold", "credit"])
+def test_both_were_booked_before_anybody_knew_that_they_are_one(company: Company, setting: str) -> None:
+    company.configure(invoices={"paid_twice": setting, "rules": [{"when": "finalized", "create": "booked_invoice"}]})
+    customer = company.customer()
+    invoice = company.invoice(customer)
+    charge = booked_payment(company, customer)
+    assert len(gross(company)) == 2
+    company.sandbox.stripe.attach_payment(invoice, charge, at=company.now)
+    run = later(company)
+    if setting == "credit":
+        assert (sum(gross(company).values()), len(gross(company))) == (125, 3)
+        assert later(company).writes == []
+        return
+    assert (run.writes, run.codes()) == ([], {charge: "E-PAID-TWICE"})
+    assert later(company).codes() == {charge: "E-PAID-TWICE"}
+    word(company, charge)
+    assert later(company).codes() == {charge: "S-ACCEPTED"}
+    assert not [one for one in later(company).endings if one.state in {"held", "failed"}]
