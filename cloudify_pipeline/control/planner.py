@@ -6,19 +6,20 @@ planned in portions, so memory follows the portion and not the number of invoice
 
 from collections.abc import Collection, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from decimal import Decimal
 from typing import Any, Literal, TypeVar
 
 from cloudify_pipeline.accounting.chart import Chart
 from cloudify_pipeline.accounting.parties import Candidates, LedgerRecord, Lookup
 from cloudify_pipeline.accounting.vat_evidence import NOTHING, Answer
 from cloudify_pipeline.control.corrections import Corrections, Pending, subject_of, terms_of
-from cloudify_pipeline.control.joined import joined_records, lines_of, priced
+from cloudify_pipeline.control.joined import is_charge, joined_records, lines_of, priced
 from cloudify_pipeline.control.opened import OpenConnection
 from cloudify_pipeline.control.paid_twice import PaidTwice
 from cloudify_pipeline.control.vat_evidence import NumbersAsked
 from cloudify_pipeline.errors import Problem
 from cloudify_pipeline.ledgers.port import Ledger
-from cloudify_pipeline.planning.changes import changed_after_posting
+from cloudify_pipeline.planning.changes import changed_after_posting, taxed_otherwise
 from cloudify_pipeline.planning.corrections import Correction, Original
 from cloudify_pipeline.planning.customers import customer_lookups, plan_customer
 from cloudify_pipeline.planning.documents import plan_document
@@ -31,6 +32,8 @@ from cloudify_pipeline.planning.rules import DueDocument, due
 from cloudify_pipeline.posting.endings import SETTLED
 from cloudify_pipeline.posting.log.rounding_seen import rounding_answers
 from cloudify_pipeline.posting.log.standing import posted_amounts
+from cloudify_pipeline.posting.log.store import Identity
+from cloudify_pipeline.posting.log.vat_sales import kept_sales
 
 Record = InvoiceRecord | ChargeRecord
 DocumentPlan = PlannedDocument | Hold | Skip
@@ -127,6 +130,7 @@ class _Planner:
                 self._planned.settled += 1
             else:
                 todo.append(stripe_id)
+        vat = self._booked_vat(standing, todo)
         posted = posted_amounts(self._opened.log, self._opened.name, [i for i in todo if i in standing])
         for joined in self._records(todo):
             record = self._attached(joined)
@@ -139,7 +143,9 @@ class _Planner:
                     *posted.get(record.stripe_id, (None, None)),
                     explained=self._corrections.explained(record.stripe_id),
                     credited=self._corrections.credited_states(stands),
-                ) or self._paid.doubled_and_stays(record.stripe_id)
+                )
+                problem = problem or self._paid.doubled_and_stays(record.stripe_id)
+                problem = problem or taxed_otherwise(record, name, vat.get(record.stripe_id))
                 if problem is not None:
                     self._hold(record, problem)
                     continue
@@ -155,6 +161,12 @@ class _Planner:
         self._take_back(found, wanted)
         self._hold_alike(found)
         return found if wanted is not None else self._within_limit(found, standing)
+
+    def _booked_vat(self, standing: Mapping[str, Identity], todo: Sequence[str]) -> dict[str, Decimal]:
+        """The VAT that the payments among `todo` are booked with, where the log knows (major units)."""
+        booked = [i for i in todo if is_charge(i) and i in standing and standing[i].ledger_kind == "booked_invoice"]
+        sales = kept_sales(self._opened.log, self._opened.name, ids=booked) if booked else {}
+        return {stripe_id: sum((one.vat for one in sale.codes), Decimal(0)) for stripe_id, sale in sales.items()}
 
     def _attached(self, record: Record) -> Record:
         """A payment with the invoice that it pays, where that was found after the payment was looked at first."""

@@ -78,7 +78,7 @@ def buyer(record: ChargeRecord, session: Raw) -> dict[str, Any]:
 
 def _exempt(asked: Any, customers: Any) -> str:
     """Checkout's own word where it says more than that nothing is known."""
-    return str((asked if asked not in {None, "none"} else None) or customers or "none")
+    return str(asked) if asked and asked != "none" else str(customers or "none")
 
 
 def _unreadable(record: ChargeRecord, session: Raw) -> Problem | None:
@@ -105,9 +105,8 @@ def _line(item: Raw, session: Raw, rates: dict[str, Raw]) -> dict[str, Any] | Pr
     taxes = _taxes(item, subtotal - discount, total, rates)
     if taxes is None:
         return _line_problem(item, session)
-    given = [
-        {"amount": int(one.get("amount") or 0), "discount": id_of(one.get("discount"))} for one in item.get("discounts") or ()
-    ]
+    allocated = item.get("discounts") or ()
+    given: list[dict[str, Any]] = [{"amount": int(one["amount"]), "discount": id_of(one.get("discount"))} for one in allocated]
     if sum(one["amount"] for one in given) != discount:
         given = [{"amount": discount, "discount": None}]
     price = item.get("price") or {}

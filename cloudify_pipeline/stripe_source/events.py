@@ -135,7 +135,7 @@ def interpret(events: Iterable[Event]) -> Changes:
 
 
 def _kind(changed: _Object) -> Kind:
-    return _OTHER_NAMES.get(changed.object, changed.object)  # type: ignore[arg-type, return-value]
+    return _OTHER_NAMES.get(changed.object, changed.object)  # type: ignore[arg-type]
 
 
 def _id(reference: Any) -> str | None:

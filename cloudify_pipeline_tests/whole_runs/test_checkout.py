@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from cloudify_pipeline.control.accept import accept
 from cloudify_pipeline.sandbox.stripe.checkout import check_out, make_invoice
 from cloudify_pipeline.sandbox.stripe.invoices import Line
 from cloudify_pipeline_tests.whole_runs.conftest import Company, Run
@@ -40,18 +41,22 @@ def totals(document: dict[str, Any]) -> tuple[Decimal, Decimal]:
     return Decimal(str(document["netAmount"])), Decimal(str(document["vatAmount"]))
 
 
+def money(net: int, vat: int) -> tuple[Decimal, Decimal]:
+    return Decimal(net), Decimal(vat)
+
+
 def test_an_exempt_course_is_paid_by_payment_link_and_no_vat_is_booked(company: Company) -> None:
     _, charge = sell(company, [goods(company, "COURSE")], payment_link="plink_1")
     assert company.sync().codes() == {}
     document = booked(company, charge)
-    assert (totals(document), [line["product"]["productNumber"] for line in document["lines"]]) == ((400, 0), ["COURSE"])
+    assert (totals(document), [line["product"]["productNumber"] for line in document["lines"]]) == (money(400, 0), ["COURSE"])
 
 
 def test_a_course_and_what_bears_vat_are_paid_together(company: Company) -> None:
     exempt, taxed = goods(company, "COURSE"), Line(company.price, tax_rates=(company.rate,))
     _, charge = sell(company, [exempt, taxed])
     assert company.sync().codes() == {}
-    assert totals(booked(company, charge)) == (500, 25)
+    assert totals(booked(company, charge)) == money(500, 25)
 
 
 def test_an_exempt_buyer_pays_by_payment_link_and_no_vat_is_booked(company: Company) -> None:
@@ -174,3 +179,46 @@ def test_a_refund_takes_back_what_the_session_sold(company: Company, amount: int
     refund = company.sandbox.stripe.refund(charge, amount, at=company.now)
     assert later(company).codes() == {}
     assert totals(booked(company, refund)) == (-Decimal(amount or 10_000) / 100, Decimal(0))
+
+
+def test_a_session_becomes_known_after_its_payment_was_booked_with_vat(company: Company) -> None:
+    company.configure(invoices={"corrections": {"refunds": "credit"}})
+    stripe = company.sandbox.stripe
+    stripe.rights.discard("rak_checkout_session_read")
+    _, charge = sell(company, [goods(company, "COURSE", 12_500)])
+    assert company.sync().codes() == {}, "nothing tells that the payment came from a session"
+    assert totals(booked(company, charge)) == money(100, 25)
+    stripe.rights.add("rak_checkout_session_read")
+    run = later(company)
+    (held,) = [one for one in run.endings if one.state == "held"]
+    assert held.problem is not None
+    assert (held.stripe_id, held.problem.code) == (charge, "E-CHANGED")
+    assert "has VAT 0.00 DKK" in held.problem.message
+    assert "with VAT 25.00 DKK" in held.problem.message
+    opened = company.connection()
+    accept(opened, charge, by="Rikke")
+    opened.log.close()
+    assert later(company).codes() == {charge: "S-ACCEPTED"}
+    assert later(company).calls == [("GET", "/self")]
+    refund = stripe.refund(charge, at=company.now)
+    later(company)
+    assert totals(booked(company, refund)) == money(-100, -25), "what is taken back is what was booked"
+
+
+def test_an_invoice_is_made_of_a_session_whose_payment_was_booked(company: Company) -> None:
+    """The payment's document, made of the session, is taken back with the session's own VAT."""
+    company.configure(invoices={"paid_twice": "credit"})
+    customer = company.customer()
+    _, charge = sell(
+        company, [goods(company, "COURSE", 20_000), Line(company.price, tax_rates=(company.rate,))], customer=customer
+    )
+    company.sync()
+    assert totals(booked(company, charge)) == money(300, 25)
+    company.now += timedelta(hours=1)
+    lines = [goods(company, "COURSE", 20_000), Line(company.price, tax_rates=(company.rate,))]
+    invoice = company.invoice(customer, lines=lines, tax_rates=[])
+    company.sandbox.stripe.attach_payment(invoice, charge, at=company.now)
+    run = later(company)
+    assert [one.problem for one in run.endings if one.state in {"held", "failed"}] == []
+    assert totals(booked(company, f"{charge}:invoiced")) == money(-300, -25)
+    assert totals(booked(company, invoice)) == money(300, 25)

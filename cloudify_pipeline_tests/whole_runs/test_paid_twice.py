@@ -225,7 +225,7 @@ def test_the_payments_document_is_taken_back_and_the_invoice_is_posted(company: 
         f"stripe:{charge}:invoiced": Decimal("-125.00"),
         f"stripe:{invoice}": Decimal("125.00"),
     }
-    assert parts(company, f"{charge}:invoiced") == (-100, -25)
+    assert parts(company, f"{charge}:invoiced") == (Decimal(-100), Decimal(-25))
     (text,) = [
         line["description"]
         for one in company.sandbox.economic.booked()
@@ -329,7 +329,7 @@ def test_a_refund_after_both_is_taken_off_the_invoice_and_off_nothing_else(compa
     refund = stripe.refund(charge, 2_500, at=company.now)
     run = later(company)
     assert [one.problem for one in run.endings if one.state in {"held", "failed"}] == []
-    assert (gross(company)[f"stripe:{refund}"], sum(gross(company).values())) == (-25, 100)
+    assert (gross(company)[f"stripe:{refund}"], sum(gross(company).values())) == (Decimal(-25), Decimal(100))
     (text,) = [
         line["description"]
         for one in company.sandbox.economic.booked()
@@ -370,7 +370,7 @@ def test_a_dispute_of_a_payment_that_was_taken_back_is_of_the_invoice(company: C
     dispute = stripe.dispute(charge, at=company.now)
     stripe.decide_dispute(dispute, "lost", at=company.now)
     later(company)
-    assert (gross(company)[f"stripe:{dispute}"], sum(gross(company).values())) == (-125, 0)
+    assert (gross(company)[f"stripe:{dispute}"], sum(gross(company).values())) == (Decimal(-125), Decimal(0))
     assert later(company).writes == []
 
 
