@@ -6,6 +6,7 @@ from decimal import Decimal
 import pytest
 
 from cloudify_pipeline.control.accept import accept
+from cloudify_pipeline.sandbox.faults import Fault
 from cloudify_pipeline.sandbox.stripe.invoices import Line
 from cloudify_pipeline_tests.whole_runs.conftest import Company, Run
 
@@ -415,3 +416,55 @@ def test_both_were_booked_before_anybody_knew_that_they_are_one(company: Company
     word(company, charge)
     assert later(company).codes() == {charge: "S-ACCEPTED"}
     assert not [one for one in later(company).endings if one.state in {"held", "failed"}]
+
+
+CRASHES = {
+    "the credit is drafted and the answer lost": Fault("POST", "^/invoices/drafts$", "drop_after_commit", times=None),
+    "the credit is never drafted": Fault("POST", "^/invoices/drafts$", "drop_before", times=None),
+    "the credit is booked and the answer lost": Fault("POST", "^/invoices/booked$", "drop_after_commit", times=None),
+    "the credit is never booked": Fault("POST", "^/invoices/booked$", "drop_before", times=None),
+    "the invoice is not drafted": Fault("POST", "^/invoices/drafts$", "drop_before", after=1, times=None),
+    "the invoice is booked and the answer lost": Fault("POST", "^/invoices/booked$", "drop_after_commit", after=1, times=None),
+}
+
+
+@pytest.mark.parametrize("lost", [False, True])
+@pytest.mark.parametrize("crash", CRASHES)
+def test_a_run_that_dies_between_the_two_is_ended_by_the_next(company: Company, crash: str, lost: bool) -> None:
+    company.configure(invoices=CREDIT)
+    customer = company.customer()
+    charge = booked_payment(company, customer)
+    invoice = company.invoice(customer)
+    company.sandbox.stripe.attach_payment(invoice, charge, at=company.now)
+    company.sandbox.faults_economic.add(CRASHES[crash])
+    later(company)
+    assert company.sandbox.faults_economic.fired
+    assert sum(gross(company).values()) <= 125, "at no moment does the sale stand twice"
+    company.sandbox.faults_economic.clear()
+    if lost:
+        lose_the_log(company)
+    company.now += timedelta(hours=2)
+    company.sync()
+    later(company)
+    assert {key: (kind, total) for key, (kind, total) in company.documents().items()} == {
+        f"stripe:{charge}": ("booked_invoice", Decimal("125.00")),
+        f"stripe:{charge}:invoiced": ("booked_invoice", Decimal("-125.00")),
+        f"stripe:{invoice}": ("booked_invoice", Decimal("125.00")),
+    }
+    assert later(company).writes == []
+
+
+def test_a_document_of_the_payment_was_sent_and_never_answered(company: Company) -> None:
+    company.sync()
+    company.now += timedelta(hours=1)
+    customer = company.customer()
+    charge = company.sandbox.stripe.charge(customer, 12_500, at=company.now)
+    company.sandbox.faults_economic.add(Fault("POST", "^/invoices/drafts$", "drop_after_commit", times=None))
+    company.sandbox.faults_economic.add(Fault("GET", "^/orders/", "drop_before", times=None))
+    later(company)
+    company.sandbox.faults_economic.clear()
+    invoice = company.invoice(customer)
+    company.sandbox.stripe.attach_payment(invoice, charge, at=company.now)
+    run = later(company)
+    assert set(gross(company)) == {f"stripe:{charge}"}
+    assert run.codes()[invoice] == "E-PAID-TWICE"
