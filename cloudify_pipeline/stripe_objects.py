@@ -8,8 +8,9 @@ from typing import Literal
 
 Kind = Literal[
     "customer", "product", "price", "tax_rate", "invoice", "charge", "invoice_payment", "credit_note", "refund", "dispute",
+    "checkout_session",
 ]  # fmt: skip
-"""What is staged; Stripe's own word for the object."""
+"""What is staged; Stripe's own word for the object, but for ``checkout.session``."""
 
 EVENTS = "events"
 """Cursor: up to when Stripe's events were read, epoch seconds."""

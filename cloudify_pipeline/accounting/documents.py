@@ -13,7 +13,7 @@ from typing import Literal
 
 from cloudify_pipeline.accounting.chart import Number
 
-CORRECTED = r":(?:void|uncollectible|returned)(?![0-9A-Za-z])"
+CORRECTED = r":(?:void|uncollectible|returned|invoiced)(?![0-9A-Za-z])"
 """What the key of a correction ends with that Stripe has no object of its own for."""
 _CORRECTED = re.compile(CORRECTED)
 

@@ -23,6 +23,8 @@ DECISIONS: Mapping[str, tuple[Decision, ...]] = {
     "E-DISPUTED": ("keep",),
     "E-REF-OVER": ("keep",),
     "E-CHANGED": ("keep",),
+    "E-PAID-TWICE": ("keep", "post"),
+    "E-PAID-ALIKE": ("keep", "post"),
 }
 """What may be decided of each code; the first is what a plain `accept` means."""
 

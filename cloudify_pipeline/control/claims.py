@@ -7,6 +7,7 @@ from typing import Literal
 from cloudify_pipeline.accounting.money import to_minor
 from cloudify_pipeline.control.joined import DISPUTES
 from cloudify_pipeline.control.opened import OpenConnection
+from cloudify_pipeline.planning.paid_twice import INVOICED
 from cloudify_pipeline.posting.log.standing import posted_amounts
 from cloudify_pipeline.posting.log.store import Identity
 from cloudify_pipeline.posting.originals import RETURNED
@@ -31,7 +32,7 @@ class Claim:
 
     id: str
     original: str
-    kind: Literal["credit_note", "refund", "dispute", "void", "uncollectible", "returned"]
+    kind: Literal["credit_note", "refund", "dispute", "void", "uncollectible", "returned", "invoiced"]
     status: str
     content_hash: str
     minor: int | None
@@ -53,10 +54,17 @@ def claims(opened: OpenConnection, standing: Mapping[str, Identity]) -> list[Cla
     with staged.reading():
         notes, refunds, closed = staged.credit_notes(), staged.refunds(), staged.closed_invoices()
         disputes = staged.disputes()
-    amounts = _posted(opened, [one for one in standing if one.startswith(("re_", "pyr_", *DISPUTES)) or one.endswith(_OF_STATES)])
+    amounts = _posted(
+        opened, [one for one in standing if one.startswith(("re_", "pyr_", *DISPUTES)) or one.endswith((*_OF_STATES, INVOICED))]
+    )
     named: list[Claim] = [*_notes(opened, notes, disputes, standing), *_refunds(opened, notes, refunds, standing, amounts)]
     named += _disputes(opened, notes, disputes, standing, amounts)
     named += _closed(opened, closed, standing, amounts)
+    named += [
+        Claim(i, i.removesuffix(INVOICED), "invoiced", "paid", one.source_hash, amounts.get(i), posted=True)
+        for i, one in standing.items()
+        if i.endswith(INVOICED)
+    ]
     # What stands counts first: what is new may take off no more than the rest.
     return list(_in_order(sorted(named, key=lambda one: one.id not in standing)))
 
@@ -104,7 +112,7 @@ def _refunds(
             of_notes[refund] = of_notes.get(refund, 0) + (minor if note.status == "issued" else 0)
     wanted = opened.settings.invoices.corrections.refunds == "credit"
     for one in refunds:
-        original = one.invoice or one.charge
+        original = _sale(one, standing)
         if original is None:
             continue
         stands = standing.get(one.id)
@@ -117,6 +125,12 @@ def _refunds(
         booked = stands is not None and stands.ledger_kind == "booked_invoice"
         if back in standing or (booked and wanted and one.status in UNDONE):
             yield Claim(back, original, "returned", one.status, one.content_hash, -minor, posted=True)
+
+
+def _sale(one: StagedRefund | StagedDispute, standing: Mapping[str, Identity]) -> str | None:
+    """The document that a refund or dispute takes back: the payment's own, as long as that stands for the sale."""
+    own = one.charge if one.charge in standing and f"{one.charge}{INVOICED}" not in standing else None
+    return own if own is not None and one.invoice not in standing else one.invoice or one.charge
 
 
 def _may_be_for(note: StagedNote, dispute: StagedDispute) -> bool:
@@ -136,7 +150,7 @@ def _disputes(
     wanted = opened.settings.invoices.corrections.disputes == "credit"
     outside = [note for note in notes if note.out_of_band]
     for one in disputes:
-        original = one.invoice or one.charge
+        original = _sale(one, standing)
         if original is None:
             continue
         stands = standing.get(one.id)

@@ -18,6 +18,7 @@ from cloudify_pipeline.control.joined import DISPUTES, joined_records, staged_ob
 from cloudify_pipeline.control.opened import OpenConnection
 from cloudify_pipeline.errors import Problem
 from cloudify_pipeline.ledgers.port import Ledger, LedgerDocument
+from cloudify_pipeline.planning.correction_words import naming
 from cloudify_pipeline.planning.corrections import (
     Correction,
     Original,
@@ -28,11 +29,13 @@ from cloudify_pipeline.planning.corrections import (
     over_credited,
     refunded_already,
 )
+from cloudify_pipeline.planning.paid_twice import INVOICED
 from cloudify_pipeline.planning.plans import Evidence, Hold, PlannedDocument, Skip, Subject
 from cloudify_pipeline.planning.records import ChargeRecord, InvoiceRecord, Raw, Record, id_of, instant, search_terms
 from cloudify_pipeline.planning.rests import waits_with
 from cloudify_pipeline.planning.reversals import Part, returned, reversal
 from cloudify_pipeline.planning.rules import DueDocument, due
+from cloudify_pipeline.planning.stripe_amounts import stripe_totals
 from cloudify_pipeline.posting.endings import SETTLED
 from cloudify_pipeline.posting.log.store import Identity
 from cloudify_pipeline.posting.originals import RETURNED
@@ -126,6 +129,18 @@ class Corrections:
                     stripe_id, "S-NOT-DUE", "it takes nothing back any more, by Stripe or by the settings"
                 )
 
+    def took_back(self, original_id: str) -> list[str]:
+        """What stands in the ledger and took a part of `original_id` back."""
+        return [one.id for one in self._claims if one.original == original_id and one.id in self._standing]
+
+    def take_back(self, charges: Mapping[str, str]) -> None:
+        """Have the documents of these payments (id → content hash) taken back, since invoices stand for the sales."""
+        claimed = [Claim(f"{one}{INVOICED}", one, "invoiced", "paid", digest, None, True) for one, digest in charges.items()]
+        for one in claimed:
+            self.undone.pop(one.id, None)
+        if claimed:
+            self._look(claimed)
+
     def _look(self, todo: Sequence[Claim]) -> None:
         staged = staged_objects(self.opened.staging, [one.id for one in todo])
         wanted = list(dict.fromkeys(one.original for one in todo))
@@ -165,7 +180,17 @@ class Corrections:
             return self._dispute(one, raw, original)
         if one.kind == "returned":
             return self._returned(one, raw, original)
+        if one.kind == "invoiced":
+            return self._invoiced(one, original)
         return self._closed(one, original)
+
+    def _invoiced(self, one: Claim, original: Record) -> Correction | Problem:
+        """All of a payment's own document, on the day on which it is seen that an invoice stands for the sale."""
+        back = reversal(one.id, original, Part(original.total_minor), self.opened.clock(), "invoiced")
+        if isinstance(back, Problem):
+            return back
+        invoices = [invoice for link in self.opened.staging.linked_charges([one.original]) for invoice in link.invoices]
+        return replace(back, naming=naming("invoiced", ", ".join(invoices), original))
 
     def _unread(self, one: Claim) -> Problem | None:
         """Why a claim on a document of the ledger waits whose sale is older than what was read of Stripe; None without one."""
@@ -273,8 +298,11 @@ class Corrections:
         posted = {i: hold for i, (invoice, hold) in self._told.items() if isinstance(documents.get(invoice), PlannedDocument)}
         self.undone |= posted
         ready: list[tuple[Pending, DueDocument, Original]] = []
-        for one in self.pending:
+        for pending in self.pending:
+            one = _as_booked(pending, self._originals.get(pending.original.stripe_id))
             stripe_id = one.correction.stripe_id
+            if one.claim.kind == "invoiced" and not self._invoices_come(one, documents):
+                continue
             new = stripe_id not in self._standing
             found = self._ready(one, documents)
             if found is None:
@@ -289,6 +317,14 @@ class Corrections:
             room -= new
             ready.append((one, *found))
         return ready
+
+    def _invoices_come(self, one: Pending, documents: Mapping[str, DocumentPlan]) -> bool:
+        """Whether every invoice that a payment pays stands, or is posted in this run: its own document is needed until then."""
+        if one.claim.id in self._standing:
+            return True
+        links = self.opened.staging.linked_charges([one.original.stripe_id])
+        invoices = [invoice for link in links for invoice in link.invoices]
+        return all(i in self._standing or isinstance(documents.get(i), PlannedDocument) for i in invoices)
 
     def _kind(self, decision: DueDocument | Skip, stored: LedgerDocument) -> DocumentKind:
         """As the rule says; what no rule asks about any more is booked only where this software books at all."""
@@ -362,13 +398,26 @@ def _voided(what: str, status: str, standing: Identity) -> Problem:
     return Problem("E-VOIDED", f"{what} in Stripe and stands in the ledger as {_words(standing)}", found=status)
 
 
+def _as_booked(one: Pending, stored: LedgerDocument | Problem | None) -> Pending:
+    """`one` of a payment that was booked before anybody knew what its Checkout session sold: taken back as it stands there."""
+    sale, record = (one.original.sale if isinstance(one.original, ChargeRecord) else None), one.correction.record
+    if sale is None or not isinstance(stored, LedgerDocument) or not isinstance(record, ChargeRecord):
+        return one
+    stated = stripe_totals(sale)
+    if not isinstance(stated, Problem) and stated.totals.vat == stored.totals.vat:
+        return one
+    return replace(one, correction=replace(one.correction, record=replace(record, sale=None)))
+
+
 def _stored(one: Pending, stored: LedgerDocument) -> Original | Problem:
     if stored.vat_zone is None or stored.customer is None:
         return Problem("E-VAT-ZONE", f"the ledger does not tell the VAT zone and customer of {named(stored)}, which it corrects")
     raw = one.original.charge if isinstance(one.original, ChargeRecord) else one.original.invoice
     customer = CustomerRef(stored.customer, id_of(raw.get("customer")))
     booked = stored.number if stored.kind == "booked_invoice" else None
-    return Original(one.original.stripe_id, named(stored), stored.vat_zone, customer, booked, rate=stored.exchange_rate)
+    return Original(
+        one.original.stripe_id, named(stored), stored.vat_zone, customer, booked, rate=stored.exchange_rate, totals=stored.totals
+    )
 
 
 def terms_of(one: Pending) -> tuple[str, ...]:

@@ -12,9 +12,11 @@ from cloudify_pipeline.staging.schema import (
     CURSORS,
     EVENTS_SEEN,
     LINES,
+    PAYS,
     PLAN_TABLES,
     RESTING,
     SENT,
+    SESSION_LINES,
     TABLES,
     Table,
 )
@@ -33,6 +35,8 @@ class Kept:
 
 STAGED: Mapping[str, tuple[str, bool]] = {
     "invoice_lines": ("product, price, quantity, amount and text of each line", True),
+    "session_lines": ("product and price of each line of a Checkout session", False),
+    "invoice_pays": ("which payments an invoice names", False),
     "plan_customers": ("the customers that the last run planned, with the values of their fields and where they come from", True),
     "plan_products": ("likewise the products", False),
     "plan_documents": ("likewise the documents, with recipient and texts", True),
@@ -105,7 +109,17 @@ def kept_here(connection: str) -> tuple[Kept, ...]:
     return (*raw, *made, *logged)
 
 
-_OTHERS: tuple[Table, ...] = (LINES, *PLAN_TABLES.values(), EVENTS_SEEN, SENT, CHARGE_VERDICTS, RESTING, CURSORS)
+_OTHERS: tuple[Table, ...] = (
+    LINES,
+    SESSION_LINES,
+    PAYS,
+    *PLAN_TABLES.values(),
+    EVENTS_SEEN,
+    SENT,
+    CHARGE_VERDICTS,
+    RESTING,
+    CURSORS,
+)
 
 
 def _described(words: Mapping[str, tuple[str, bool]], table: str, columns: tuple[str, ...]) -> tuple[str, tuple[str, ...], bool]:

@@ -1,9 +1,12 @@
 """Staged invoices and payments with everything that planning joins to them, in portions."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, TypeVar
 
-from cloudify_pipeline.planning.records import ChargeRecord, InvoiceRecord, Record
+from cloudify_pipeline.errors import Problem
+from cloudify_pipeline.planning.checkout import sold_by
+from cloudify_pipeline.planning.records import ChargeRecord, InvoiceRecord, Record, id_of
 from cloudify_pipeline.staging.store import Staging
 from cloudify_pipeline.stripe_objects import Kind
 
@@ -28,12 +31,15 @@ def joined_records(staging: Staging, ids: Sequence[str], *, charges: bool = Fals
 
 
 def lines_of(invoice: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """The lines of a Stripe invoice."""
-    return list((invoice.get("lines") or {}).get("data") or ())
+    """The lines of a Stripe invoice, or of a Checkout session."""
+    return list((invoice.get("lines") or invoice.get("line_items") or {}).get("data") or ())
 
 
 def priced(line: Mapping[str, Any]) -> Mapping[str, Any]:
-    """What a Stripe line says of its price: the ids of `price` and `product`."""
+    """What a Stripe line says of its price: the ids of `price` and `product`. A Checkout session's has the price itself."""
+    price = line.get("price")
+    if isinstance(price, Mapping):
+        return {"price": price.get("id"), "product": id_of(price.get("product"))}
     return (line.get("pricing") or {}).get("price_details") or {}
 
 
@@ -64,14 +70,29 @@ def _portion(staging: Staging, ids: Sequence[str], *, paying: bool) -> list[Reco
         )
         for stripe_id, i in invoices.items()
     }
-    found |= {stripe_id: ChargeRecord(c, customers.get(c.get("customer") or "")) for stripe_id, c in charges.items()}
+    sessions = staging.sessions_of(_ids(c.get("payment_intent") for c in charges.values()))
+    goods = goods_of(staging, sessions.values())
+    for stripe_id, c in charges.items():
+        charge = ChargeRecord(c, customers.get(c.get("customer") or ""))
+        session = sessions.get(id_of(c.get("payment_intent")) or "")
+        found[stripe_id] = charge if session is None else _sold(charge, session, goods, rates)
     return [found[stripe_id] for stripe_id in ids if stripe_id in found]
+
+
+def _sold(
+    charge: ChargeRecord,
+    session: Mapping[str, Any],
+    goods: tuple[Mapping[str, Any], Mapping[str, Any]],
+    rates: Mapping[str, Any],
+) -> ChargeRecord:
+    sale = sold_by(charge, session, products=goods[0], prices=goods[1], tax_rates=rates)
+    return replace(charge, unsold=sale) if isinstance(sale, Problem) else replace(charge, sale=sale)
 
 
 def goods_of(
     staging: Staging, invoices: Iterable[Mapping[str, Any]]
 ) -> tuple[dict[str, dict[str, Any]], dict[str, dict[str, Any]]]:
-    """The products and prices that the lines of `invoices` name, by id."""
+    """The products and prices that the lines of `invoices`, or of Checkout sessions, name, by id."""
     details = [priced(line) for invoice in invoices for line in lines_of(invoice)]
     products = staging.objects("product", _ids(one.get("product") for one in details))
     return products, staging.objects("price", _ids(one.get("price") for one in details))

@@ -4,9 +4,10 @@ Reads staging, the posting log and the ledger (GET only); decides with the pure 
 planned in portions, so memory follows the portion and not the number of invoices.
 """
 
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from decimal import Decimal
 from typing import Any, Literal, TypeVar
 
 from cloudify_pipeline.accounting.chart import Chart
@@ -17,17 +18,19 @@ from cloudify_pipeline.control.adopted import moved_on
 from cloudify_pipeline.control.corrections import Corrections, Pending, subject_of, terms_of
 from cloudify_pipeline.control.joined import is_charge, joined_records, lines_of, priced
 from cloudify_pipeline.control.opened import OpenConnection
+from cloudify_pipeline.control.paid_twice import PaidTwice
 from cloudify_pipeline.control.sellers import sold_by_another
 from cloudify_pipeline.control.vat_evidence import NumbersAsked
 from cloudify_pipeline.errors import Problem
 from cloudify_pipeline.ledgers.port import Ledger
-from cloudify_pipeline.planning.changes import changed_after_posting
+from cloudify_pipeline.planning.changes import changed_after_posting, taxed_otherwise
 from cloudify_pipeline.planning.corrections import Correction, Original
 from cloudify_pipeline.planning.customers import customer_lookups, plan_customer
 from cloudify_pipeline.planning.documents import plan_document
+from cloudify_pipeline.planning.paid_twice import INVOICED, totals_differ
 from cloudify_pipeline.planning.plans import Hold, PlannedCustomer, PlannedDocument, PlannedProduct, Skip, Subject
 from cloudify_pipeline.planning.products import distinct_numbers, plan_product, product_lookups
-from cloudify_pipeline.planning.records import ChargeRecord, InvoiceRecord, book_date, search_terms
+from cloudify_pipeline.planning.records import ChargeRecord, InvoiceRecord, book_date, search_terms, sold
 from cloudify_pipeline.planning.rests import NOBODY_RESTS, RESTS, Resting, rests
 from cloudify_pipeline.planning.rounding import Model, in_force
 from cloudify_pipeline.planning.rules import DueDocument, due
@@ -36,6 +39,7 @@ from cloudify_pipeline.posting.log.parties import GONE, numbers_taken
 from cloudify_pipeline.posting.log.rounding_seen import rounding_answers
 from cloudify_pipeline.posting.log.standing import posted_amounts
 from cloudify_pipeline.posting.log.store import Identity
+from cloudify_pipeline.posting.log.vat_sales import kept_sales
 
 Record = InvoiceRecord | ChargeRecord
 DocumentPlan = PlannedDocument | Hold | Skip
@@ -95,6 +99,9 @@ class _Planner:
         self._vat_numbers = NOTHING
         self._moved_on: set[str] = set()
         """Drafts and orders that stand no longer where they were posted: they are looked at again."""
+        self._paid = PaidTwice(opened, {})
+        self._take: set[str] = set()
+        """Payments whose own documents are to be taken back."""
 
     async def plan(self, ids: Sequence[str] | None, had: Sequence[Answer], *, again: bool) -> Planned:
         if ids is None:
@@ -129,17 +136,22 @@ class _Planner:
             faults = dict(self._opened.staging.arithmetic_faults())
             candidates = [c for c in self._opened.staging.candidates() if wanted is None or c.id in wanted]
             self._resting = self._opened.staging.resting()
+            self._paid = PaidTwice.look(self._opened, standing, states)
         self._sources = {candidate.id: candidate.content_hash for candidate in candidates}
+        self._sources |= {one.id: one.content_hash for one in self._paid.linked.values() if wanted is None or one.id in wanted}
         found: dict[str, DueDocument] = {}
         todo = []
         for stripe_id, source in self._sources.items():
             settled = states.get(stripe_id, ("",))[0] in SETTLED and stripe_id not in self._moved_on
-            if wanted is None and settled and stripe_id in standing and standing[stripe_id].source_hash == source:
+            same = settled and stripe_id in standing and standing[stripe_id].source_hash == source
+            if wanted is None and same and self._paid.doubled(stripe_id) is None:
                 self._planned.settled += 1
             else:
                 todo.append(stripe_id)
+        vat = self._booked_vat(standing, todo)
         posted = posted_amounts(self._opened.log, self._opened.name, [i for i in todo if i in standing])
-        for record in self._records(todo):
+        for joined in self._records(todo):
+            record = self._attached(joined)
             stands = standing.get(record.stripe_id)
             if stands is not None:
                 name = f"{(stands.ledger_kind or 'document').replace('_', ' ')} {stands.number}"
@@ -150,6 +162,8 @@ class _Planner:
                     explained=self._corrections.explained(record.stripe_id),
                     credited=self._corrections.credited_states(stands),
                 )
+                problem = problem or self._paid.doubled_and_stays(record.stripe_id)
+                problem = problem or taxed_otherwise(record, name, vat.get(record.stripe_id))
                 if problem is not None:
                     self._hold(record, problem)
                     continue
@@ -161,36 +175,19 @@ class _Planner:
                 self._planned.documents[record.stripe_id] = self._about(resting, record)
             elif record.stripe_id in faults:
                 self._hold(record, Problem("E-STRIPE-SUM", faults[record.stripe_id]))
+            elif stands is None and (twice := self._paid.held(record)) is not None:
+                self._hold(record, twice)
             else:
                 found[record.stripe_id] = decision
         self._planned.resting = self._rest_of(self._planned.documents.values())
-        self._leave_to_invoices(states, standing, wanted)
         self._hold_sold_by_another(found, standing)
+        self._take_back(found, wanted)
+        self._hold_alike(found)
         return found if wanted is not None else self._within_limit(found, standing)
 
     def _rest_of(self, plans: Iterable[DocumentPlan]) -> Resting:
         ids = [plan.stripe_id for plan in plans if isinstance(plan, Skip) and plan.code == RESTS]
         return Resting(len(ids), max((at for one in ids if (at := self._resting.get(one)) is not None), default=None))
-
-    def _leave_to_invoices(
-        self, states: Mapping[str, tuple[Any, ...]], standing: Container[str], wanted: set[str] | None
-    ) -> None:
-        """Payments that waited, and of which Stripe says by now that they pay an invoice; not those that may have been sent."""
-        waited = [
-            stripe_id
-            for stripe_id, (state, *_) in states.items()
-            if is_charge(stripe_id)
-            and state in {"planned", "held"}
-            and stripe_id not in self._sources
-            and stripe_id not in standing
-            if wanted is None or stripe_id in wanted
-        ]
-        invoices = self._opened.staging.invoices_of(waited) if waited else {}
-        for record in self._records(list(invoices)):
-            if isinstance(record, ChargeRecord):
-                decision = due(replace(record, invoice_id=invoices[record.stripe_id]), self._opened.settings)
-                if isinstance(decision, Skip):
-                    self._planned.documents[record.stripe_id] = self._about(decision, record)
 
     def _hold_sold_by_another(self, found: dict[str, DueDocument], standing: Container[str]) -> None:
         """Take out of `found` what another account sells; what stands in the ledger already stays as it is."""
@@ -198,6 +195,33 @@ class _Planner:
         for record in self._records(list(others)):
             del found[record.stripe_id]
             self._hold(record, others[record.stripe_id])
+
+    def _booked_vat(self, standing: Mapping[str, Identity], todo: Sequence[str]) -> dict[str, Decimal]:
+        """The VAT that the payments among `todo` are booked with, where the log knows (major units)."""
+        booked = [i for i in todo if is_charge(i) and i in standing and standing[i].ledger_kind == "booked_invoice"]
+        sales = kept_sales(self._opened.log, self._opened.name, ids=booked) if booked else {}
+        return {stripe_id: sum((one.vat for one in sale.codes), Decimal(0)) for stripe_id, sale in sales.items()}
+
+    def _attached(self, record: Record) -> Record:
+        """A payment with the invoice that it pays, where that was found after the payment was looked at first."""
+        invoice = self._paid.pays(record.stripe_id) if isinstance(record, ChargeRecord) else None
+        return replace(record, invoice_id=invoice) if isinstance(record, ChargeRecord) and invoice else record
+
+    def _take_back(self, found: dict[str, DueDocument], wanted: Collection[str] | None) -> None:
+        """Have the documents of payments taken back whose invoices are due, where the settings say so; hold what stays."""
+        problems, charges = self._paid.taken_back(found, self._corrections.took_back, wanted)
+        self._corrections.take_back(charges)
+        self._take = set(charges)
+        for record in self._records(list(problems)):
+            self._hold(record, problems[record.stripe_id])
+            found.pop(record.stripe_id, None)
+
+    def _hold_alike(self, found: dict[str, DueDocument]) -> None:
+        """Of what is due and new, hold what may be one sale with another object that nothing links it to."""
+        problems = self._paid.alike(found)
+        for record in self._records(list(problems)):
+            self._hold(record, problems[record.stripe_id])
+            del found[record.stripe_id]
 
     def _within_limit(self, found: dict[str, DueDocument], standing: Container[str]) -> dict[str, DueDocument]:
         """As many new documents as one run may post; what stands in the ledger already is looked at in any case."""
@@ -226,11 +250,12 @@ class _Planner:
             if record.customer is not None:
                 parties.customers.setdefault(str(record.customer["id"]), record.customer)
                 parties.currencies.setdefault(str(record.customer["id"]), record.currency)
-            if isinstance(record, InvoiceRecord):
-                for line in lines_of(record.invoice):
+            sale = sold(record)
+            if isinstance(sale, InvoiceRecord):
+                for line in lines_of(sale.invoice):
                     details = priced(line)
-                    product = record.products.get(details.get("product") or "")
-                    price = record.prices.get(details.get("price") or "")
+                    product = sale.products.get(details.get("product") or "")
+                    price = sale.prices.get(details.get("price") or "")
                     if product is not None:
                         parties.products.setdefault(str(product["id"]), product)
                         if price is not None:
@@ -351,7 +376,9 @@ class _Planner:
             plan = self._document(record, due_ids[record.stripe_id], chart, rounding)
             source = self._sources.get(record.stripe_id, "")
             if isinstance(plan, PlannedDocument):
-                self._planned.documents[record.stripe_id] = replace(plan, source_hash=source, terms=search_terms(record))
+                self._planned.documents[record.stripe_id] = replace(
+                    plan, source_hash=source, terms=search_terms(record), paid_by=self._paid.pays_by(record)
+                )
             else:
                 self._planned.documents[record.stripe_id] = replace(plan, subject=_subject(record), source_hash=source)
 
@@ -364,7 +391,23 @@ class _Planner:
         for one, decision, original in self._corrections.due(self._planned.documents, room):
             corrects = (one.correction, original)
             plan = self._document(one.correction.record, decision, chart, rounding, corrects)
+            if one.claim.kind == "invoiced" and isinstance(plan, PlannedDocument):
+                differs = totals_differ(plan.document.predicted, original.totals, original.words)
+                plan = plan if differs is None else Hold(plan.stripe_id, differs)
             self._planned.documents[one.correction.stripe_id] = _of_correction(plan, one)
+        self._hold_without_back()
+
+    def _hold_without_back(self) -> None:
+        """Hold the invoices of payments whose own documents were to be taken back, and are not after all."""
+        documents = self._planned.documents
+        stays = {one for one in self._take if not isinstance(documents.get(f"{one}{INVOICED}"), PlannedDocument)}
+        concerned = [
+            i for i, plan in documents.items() if isinstance(plan, PlannedDocument) and not stays.isdisjoint(plan.paid_by)
+        ]
+        for record in self._records(concerned):
+            problem = self._paid.second(record)
+            if problem is not None:
+                self._hold(record, problem)
 
     def _rounding(self) -> Model:
         answers = rounding_answers(self._opened.log.engine, self._opened.name)

@@ -24,6 +24,7 @@ from cloudify_pipeline.control.planner import Planned, plan_connection
 from cloudify_pipeline.control.progress import tell
 from cloudify_pipeline.control.search import fill_terms
 from cloudify_pipeline.errors import Problem, RunStopped
+from cloudify_pipeline.planning.paid_twice import INVOICED
 from cloudify_pipeline.planning.plans import (
     Hold,
     Plan,
@@ -193,14 +194,17 @@ async def post_planned_documents(
             how = replace(how, chart=await executor.ledger.chart())
         endings: list[Ending] = []
         seen: Look | None = None
-        for start in range(0, len(plans), PORTION):
-            portion = plans[start : start + PORTION]
-            planned = [plan.stripe_id for plan in portion if isinstance(plan, PlannedDocument)]
-            if planned and (seen is None or not seen.is_fresh(opened.clock())):
-                seen = await look(executor, lambda ids: of_own_account(opened, ids), [plan.stripe_id for plan in plans])
-                adopted.update(seen.adopted)
-                how = replace(how, seen=seen.found, adopted=seen.adopted)
-            endings += await post_documents(executor, portion, progress=progress, portion=how)
+        # An invoice follows when the document of its payment is taken back.
+        backs = [plan for plan in plans if plan.stripe_id.endswith(INVOICED)]
+        for group in (backs, [plan for plan in plans if not plan.stripe_id.endswith(INVOICED)]):
+            for start in range(0, len(group), PORTION):
+                portion = group[start : start + PORTION]
+                planned = [plan.stripe_id for plan in portion if isinstance(plan, PlannedDocument)]
+                if planned and (seen is None or not seen.is_fresh(opened.clock())):
+                    seen = await look(executor, lambda ids: of_own_account(opened, ids), [plan.stripe_id for plan in plans])
+                    adopted.update(seen.adopted)
+                    how = replace(how, seen=seen.found, adopted=seen.adopted)
+                endings += await post_documents(executor, portion, progress=progress, portion=how)
         tell_of_adopted(opened, adopted)
         fill_terms(opened)
         return endings

@@ -34,6 +34,10 @@ _DESCRIPTIONS = {
     "charges": "Payments that were taken without an invoice.",
     "refunds": "Money that went back on payments, with or without a credit note.",
     "disputes": "Payments that a buyer's bank questions: what is lost takes the sale back.",
+    "checkout_sessions": (
+        "What Checkout and payment links sold: lines, taxes, discounts and the buyer's tax ids. It decides what a payment "
+        "without an invoice is in the books."
+    ),
     "credit_notes": "What takes invoices back, in whole or in part, with all its lines. Amounts are positive, as in Stripe.",
 }
 
@@ -46,6 +50,7 @@ _KINDS: dict[str, Kind] = {
     "charges": "charge",
     "refunds": "refund",
     "disputes": "dispute",
+    "checkout_sessions": "checkout_session",
     "credit_notes": "credit_note",
 }
 
@@ -65,12 +70,14 @@ _COLUMNS = {
     "finalized_at": "when it became final, UTC",
     "paid_at": "when it was paid, UTC",
     "sum_fault": "what does not add up in Stripe's own amounts; empty when all does",
-    "invoice": "the invoice that it corrects",
+    "invoice": "the invoice that it corrects or pays",
+    "off_stripe_minor": "how much of it was paid outside Stripe, as somebody has said",
     "refunds": "the refunds that belong to it, each with its amount in minor units",
     "out_of_band_minor": "how much of it was given back outside Stripe",
     "disputed": "whether the buyer's bank questions it, or did",
     "charge": "the payment that was refunded or disputed",
     "payment_intent": "the payment it belongs to",
+    "makes_invoice": "whether Stripe makes an invoice of its payment",
     "tax_exempt": "none, exempt or reverse",
     "percentage": "percent",
     "inclusive": "whether the price includes the tax",

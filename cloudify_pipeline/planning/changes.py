@@ -10,6 +10,7 @@ from decimal import Decimal
 from cloudify_pipeline.accounting.money import format_money, from_minor
 from cloudify_pipeline.errors import Problem
 from cloudify_pipeline.planning.records import ChargeRecord, Record
+from cloudify_pipeline.planning.stripe_amounts import stripe_totals
 
 
 def changed_after_posting(
@@ -48,3 +49,16 @@ def changed_after_posting(
         now, then = format_money(record.total, record.currency), format_money(total, currency)
         return Problem("E-CHANGED", f"its total in Stripe is now {now}; it was posted as {posted} with {then}", "total", now)
     return None
+
+
+def taxed_otherwise(record: Record, posted: str, vat: Decimal | None) -> Problem | None:
+    """Why a payment that is booked as `posted` needs a person: its Checkout session, known since, has another VAT.
+
+    `vat` is what it was booked with (major units), None where nobody knows.
+    """
+    sale = record.sale if isinstance(record, ChargeRecord) else None
+    stated = stripe_totals(sale) if sale is not None else None
+    if vat is None or stated is None or isinstance(stated, Problem) or stated.totals.vat == vat:
+        return None
+    now, then = (format_money(one, record.currency) for one in (stated.totals.vat, vat))
+    return Problem("E-CHANGED", f"its Checkout session has VAT {now}; it was posted as {posted} with VAT {then}", "taxes", now)

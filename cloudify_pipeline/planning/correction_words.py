@@ -13,7 +13,7 @@ from babel.languages import get_official_languages
 from cloudify_pipeline.accounting.chart import Number
 from cloudify_pipeline.planning.records import InvoiceRecord, Record, billing_country, book_date
 
-Why = Literal["credit_note", "refund", "void", "uncollectible", "returned", "dispute", "won"]
+Why = Literal["credit_note", "refund", "void", "uncollectible", "returned", "dispute", "won", "invoiced"]
 NUMBER = "{number}"
 """Where the ledger's number of the original stands in a text, as long as nobody knows it."""
 
@@ -27,6 +27,7 @@ _WORDS: Mapping[str, Mapping[str, str]] = {
         "returned": "Reversal of refund {id}, which did not succeed, of {original}",
         "dispute": "Reversal of {original}: dispute {id} was lost",
         "won": "Reinstatement of {original}: dispute {id} was won after all",
+        "invoiced": "Reversal of {original}: it is invoiced as {id}",
         "invoice": "invoice",
         "payment": "payment",
         "of": "of",
@@ -39,6 +40,7 @@ _WORDS: Mapping[str, Mapping[str, str]] = {
         "returned": "Tilbageførsel af tilbagebetaling {id}, som ikke blev gennemført, af {original}",
         "dispute": "Tilbageførsel af {original}: indsigelse {id} er tabt",
         "won": "Genindførsel af {original}: indsigelse {id} blev alligevel vundet",
+        "invoiced": "Tilbageførsel af {original}: den er faktureret som {id}",
         "invoice": "faktura",
         "payment": "betaling",
         "of": "af",

@@ -11,7 +11,7 @@ from decimal import Decimal
 from typing import Any
 
 from cloudify_pipeline.accounting.chart import Number
-from cloudify_pipeline.accounting.documents import CustomerRef, SalesLine
+from cloudify_pipeline.accounting.documents import CustomerRef, SalesLine, Totals
 from cloudify_pipeline.accounting.money import format_money, from_minor
 from cloudify_pipeline.errors import Problem
 from cloudify_pipeline.planning.correction_words import Naming, naming
@@ -32,6 +32,8 @@ class Original:
     """Its number once it is booked."""
     rate: Decimal | None = None
     """Base currency for 100 units, where it is known."""
+    totals: Totals | None = None
+    """What it comes to in the ledger, once it stands there."""
 
 
 @dataclass(frozen=True, slots=True)

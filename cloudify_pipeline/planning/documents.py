@@ -15,7 +15,7 @@ from cloudify_pipeline.planning.dates import document_date, document_due_date
 from cloudify_pipeline.planning.exchange import exchange_rate
 from cloudify_pipeline.planning.lines import LinePlanner
 from cloudify_pipeline.planning.plans import Evidence, Hold, PlannedCustomer, PlannedDocument, PlannedProduct, Skip
-from cloudify_pipeline.planning.records import InvoiceRecord, Record
+from cloudify_pipeline.planning.records import ChargeRecord, InvoiceRecord, Record, sold
 from cloudify_pipeline.planning.rounding import Model, in_force
 from cloudify_pipeline.planning.rules import DueDocument
 from cloudify_pipeline.planning.vat import ZoneDecision, decide_zone, is_overridden
@@ -53,7 +53,7 @@ def plan_document(
     evidence = list(due.evidence)
     if isinstance(record, InvoiceRecord) and not record.lines:
         return Skip(record.stripe_id, "S-ZERO", "the invoice has no lines", tuple(evidence))
-    planner = LinePlanner(record, settings, lines, chart, products, numbered, evidence)
+    planner = LinePlanner(sold(record), settings, lines, chart, products, numbered, evidence)
     planner.model = vat_rounding or in_force(settings.invoices.rounding.vat)
     planned = _plan(record, due, settings, documents, customer, planner, corrects, today)
     if not isinstance(planned, Problem):
@@ -86,7 +86,8 @@ def _plan(  # noqa: PLR0917
     today: datetime.date,
 ) -> PlannedDocument | Problem:
     chart, evidence = planner.chart, planner.evidence
-    problem = _amount_problem(record, chart, due.kind)
+    problem = record.unsold if isinstance(record, ChargeRecord) else None
+    problem = problem or _amount_problem(record, chart, due.kind)
     if problem is not None:
         return problem
     invoiced = _invoiced(customer, settings, chart)

@@ -135,6 +135,8 @@ class PlannedDocument:
     """How its text names that invoice: one that is booked in the same run has its number only then."""
     explains: tuple[str, ...] = ()
     """The refunds that a credit note is for: one that stands in the ledger by itself has taken the same back already."""
+    paid_by: tuple[str, ...] = ()
+    """The payments of an invoice: one that stands in the ledger by itself is the same sale."""
 
     @property
     def stripe_id(self) -> str:

@@ -1,7 +1,7 @@
 """A Stripe invoice or charge with everything that planning joins to it, and the few facts that both have."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 from cloudify_pipeline.accounting.money import from_minor
 from cloudify_pipeline.accounting.vat_evidence import NOTHING, Known
+from cloudify_pipeline.errors import Problem
 
 Raw = Mapping[str, Any]
 """An object as Stripe sent it, numbers with a fraction as Decimal."""
@@ -84,6 +85,10 @@ class ChargeRecord:
     invoice_id: str | None = None
     vat_numbers: Known = NOTHING
     """What is known of its buyer's VAT numbers."""
+    sale: InvoiceRecord | None = None
+    """What its Checkout session sold, as an invoice with this payment's id; None where no session took it."""
+    unsold: Problem | None = None
+    """Why its Checkout session does not tell what was sold."""
 
     @property
     def stripe_id(self) -> str:
@@ -130,12 +135,24 @@ class ChargeRecord:
             "customer_phone": billing.get("phone"),
             "customer_address": billing.get("address"),
             "customer_shipping": self.charge.get("shipping") or None,
+            **(_buyer(self.sale.invoice) if self.sale is not None else {}),
             **self.charge,
             "balance_transaction": id_of(self.charge.get("balance_transaction")),
         }
 
 
 Record = InvoiceRecord | ChargeRecord
+
+
+def sold(record: Record) -> Record:
+    """The record whose lines, taxes and buyer count: what a Checkout session sold where it took the payment `record`."""
+    if isinstance(record, ChargeRecord) and record.sale is not None:
+        return replace(record.sale, vat_numbers=record.vat_numbers)
+    return record
+
+
+def _buyer(sale: Raw) -> dict[str, Any]:
+    return {name: value for name, value in sale.items() if name.startswith("customer_")}
 
 
 def instant(epoch: Any) -> datetime | None:
@@ -177,6 +194,7 @@ def billing_country(record: Record) -> str | None:
 
 def billing_address(record: Record) -> Raw:
     """The buyer's address as it stood when the invoice was finalized."""
+    record = sold(record)
     if isinstance(record, InvoiceRecord):
         return record.invoice.get("customer_address") or {}
     return (record.charge.get("billing_details") or {}).get("address") or {}
@@ -184,6 +202,7 @@ def billing_address(record: Record) -> Raw:
 
 def shipping_address(record: Record) -> Raw:
     """Where goods go; an invoice's shipping_details override the customer's shipping."""
+    record = sold(record)
     if isinstance(record, InvoiceRecord):
         details = record.invoice.get("shipping_details") or record.invoice.get("customer_shipping") or {}
     else:

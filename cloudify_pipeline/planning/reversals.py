@@ -31,7 +31,7 @@ def reversal(stripe_id: str, original: Record, part: Part, at: datetime, why: Wh
     """`part` of `original`, taken back on the day of `at` for the reason `why`."""
     record: Record | Problem
     if isinstance(original, ChargeRecord):
-        record = _payment(stripe_id, original, part.minor, at)
+        record = _payment(stripe_id, original, part, at)
     elif part.minor == original.total_minor:
         record = _whole(stripe_id, original, at)
     else:
@@ -50,16 +50,22 @@ def returned(
     if isinstance(record, ChargeRecord):
         minor, second = -record.total_minor, int(at.timestamp())
         charge = {**record.charge, "id": stripe_id, "amount": minor, "amount_captured": minor, "created": second}
-        taken = ChargeRecord(charge, record.customer)
+        sale = None if record.sale is None else _whole(stripe_id, record.sale, at)
+        taken = ChargeRecord(charge, record.customer, sale=sale)
     else:
         taken = _whole(stripe_id, record, at)
     words = naming(why, refund.stripe_id, original)
     return Correction(stripe_id, refund.original_id, -refund.minor, at, taken, words)
 
 
-def _payment(stripe_id: str, original: ChargeRecord, minor: int, at: datetime) -> ChargeRecord:
+def _payment(stripe_id: str, original: ChargeRecord, part: Part, at: datetime) -> ChargeRecord | Problem:
+    """A payment as less than nothing; where a Checkout session says what it sold, that is taken back."""
+    minor, sale = part.minor, original.sale
     taken = {**original.charge, "id": stripe_id, "amount": -minor, "amount_captured": -minor, "created": int(at.timestamp())}
-    return ChargeRecord(taken, original.customer)
+    if sale is None:
+        return ChargeRecord(taken, original.customer)
+    back = _whole(stripe_id, sale, at) if minor == sale.total_minor else _piece(stripe_id, sale, part, at)
+    return back if isinstance(back, Problem) else ChargeRecord(taken, original.customer, sale=back)
 
 
 def _whole(stripe_id: str, original: InvoiceRecord, at: datetime) -> InvoiceRecord:

@@ -16,6 +16,7 @@ from cloudify_pipeline.planning.records import (
     book_date,
     instant,
     shipping_address,
+    sold,
 )
 from cloudify_pipeline.planning.vat_evidence import Proof, prove
 
@@ -88,6 +89,7 @@ def buyer_of(source: Record | Mapping[str, Any], supply: Supply | None = None, v
     shipping address comes first, as in Stripe's own tax calculation. `vat_numbers` is what is known of a customer's VAT
     numbers; a record brings that itself.
     """
+    source = sold(source) if isinstance(source, ChargeRecord) else source
     if isinstance(source, InvoiceRecord):
         places = shipping_address(source), billing_address(source)
         exempt = source.invoice.get("customer_tax_exempt")
@@ -105,6 +107,7 @@ def buyer_of(source: Record | Mapping[str, Any], supply: Supply | None = None, v
 
 def claims_of(source: Record | Mapping[str, Any]) -> list[Claim]:
     """The EU VAT numbers of an invoice as it was frozen, of a charge's customer, or of a Stripe customer."""
+    source = sold(source) if isinstance(source, ChargeRecord) else source
     if isinstance(source, InvoiceRecord):
         customer, ids = source.customer, source.invoice.get("customer_tax_ids")
     else:

@@ -13,7 +13,7 @@ from cloudify_pipeline.accounting.vat import EU, SPECIAL, number_country, vat_co
 from cloudify_pipeline.accounting.vat_rates import outdated_rate, standard_rate
 from cloudify_pipeline.errors import Problem
 from cloudify_pipeline.planning.plans import Evidence
-from cloudify_pipeline.planning.records import InvoiceRecord, Raw, Record
+from cloudify_pipeline.planning.records import InvoiceRecord, Raw, Record, sold
 from cloudify_pipeline.planning.vat import (
     HOME,
     NORTHERN_IRELAND,
@@ -66,17 +66,19 @@ def zone_problems(record: Record, decided: ZoneDecision, buyer: Buyer, vat: VatS
     yield from _exemption(decided, kind, buyer, place)
     yield from _eu_zone(kind, buyer, place)
     yield from _abroad(kind, place)
-    if isinstance(record, InvoiceRecord):
-        taxes = list(_taxes(record))
+    sale = sold(record)
+    if isinstance(sale, InvoiceRecord):
+        taxes = list(_taxes(sale))
         yield from _foreign_rate(kind, buyer, place, taxes)
         yield from _shipping(taxes)
 
 
 def charged_by(record: Record) -> str | None:
     """The country whose VAT Stripe charged; None where there was none, where no rate names one, and where there are several."""
-    if not isinstance(record, InvoiceRecord):
+    sale = sold(record)
+    if not isinstance(sale, InvoiceRecord):
         return None
-    found = {tax.country for tax in _taxes(record) if tax.charged and tax.country is not None}
+    found = {tax.country for tax in _taxes(sale) if tax.charged and tax.country is not None}
     return found.pop() if len(found) == 1 else None
 
 

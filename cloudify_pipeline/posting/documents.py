@@ -29,6 +29,7 @@ from cloudify_pipeline.posting.log.rounding_seen import remember_rounding
 from cloudify_pipeline.posting.log.standing import differing, last_body, refusals
 from cloudify_pipeline.posting.log.store import Identity, LogChange
 from cloudify_pipeline.posting.originals import as_originals, corrects, uncorrected
+from cloudify_pipeline.posting.paid import paid_already
 from cloudify_pipeline.posting.protocol import Executor, NotDone
 from cloudify_pipeline.posting.standing import ACCEPTED, FOUND, SEVERAL, finder, linking, named, stands
 from cloudify_pipeline.posting.twins import hand_made, twin_problem
@@ -36,7 +37,7 @@ from cloudify_pipeline.posting.twins import hand_made, twin_problem
 Progress = Callable[[Ending], None]
 Plan = PlannedDocument | Hold | Skip
 
-AFTER_POSTING = frozenset({"E-VOIDED", "E-UNCOLLECTIBLE", "E-CREDITED", "E-CHANGED"})
+AFTER_POSTING = frozenset({"E-VOIDED", "E-UNCOLLECTIBLE", "E-CREDITED", "E-CHANGED", "E-PAID-TWICE"})
 """Holds that concern a booked invoice; another reason to hold comes too late for it."""
 
 
@@ -50,6 +51,8 @@ class _Known:
     twins: Mapping[str, tuple[LedgerDocument, ...]]
     refusals: Mapping[tuple[str, str], int]
     mutilated: Mapping[str, str | None]
+    paid: Mapping[str, Problem] = field(default_factory=dict)
+    """Invoices that are paid by what stands in the ledger by itself."""
 
     def word(self, stripe_id: str, problem: Problem) -> Word | None:
         """What a person said of just this problem."""
@@ -119,6 +122,7 @@ async def _known(executor: Executor, plans: Sequence[Plan], portion: Portion) ->
         if portion.again
         else refusals(log, connection, [plan.document.key for plan in plans if isinstance(plan, PlannedDocument)]),
         log.revisions_with(connection, "E-DROPPED"),
+        await paid_already(executor, plans),
     )
 
 
@@ -231,6 +235,11 @@ class _Post:
         missing = uncorrected(self._executor, self._plan)
         if missing is not None:
             return self._ended("held", problem=missing)
+        paid = self._known.paid.get(self._plan.stripe_id)
+        if paid is not None:
+            word = self._known.word(self._plan.stripe_id, paid)
+            kept = word is not None and word.decision == "keep"
+            return self._ended("skipped" if kept else "held", problem=_accepted(word) if word and kept else paid)
         return await self._beside(self._known.twins.get(self._plan.stripe_id, ()))
 
     async def _beside(self, twins: Sequence[LedgerDocument]) -> LedgerDocument | Ending:

@@ -190,6 +190,7 @@ class InvoiceSettings(Section):
     closed_period: Literal["hold", "first_open_day"] = "hold"
     credit_notes: bool = True
     corrections: Corrections = Corrections()
+    paid_twice: Literal["hold", "credit"] = "hold"
     write_back: bool = True
     fields: FieldMappings = {}
 

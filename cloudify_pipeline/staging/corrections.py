@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 import duckdb
 
 from cloudify_pipeline.staging.heads import source_hash
+from cloudify_pipeline.staging.links import LINKS
 
 Connection = duckdb.DuckDBPyConnection
 
@@ -89,9 +90,9 @@ def disputes(connection: Connection) -> list[StagedDispute]:
 def _of_payments(connection: Connection, table: str) -> list[tuple[str, str, str | None, str | None, str, int, datetime, str]]:
     rows = connection.execute(f"""
         WITH by_charge AS (
-            SELECT charge, min(invoice) AS invoice FROM invoice_payments WHERE charge IS NOT NULL GROUP BY charge),
+            SELECT charge, min(invoice) AS invoice FROM {LINKS} WHERE charge IS NOT NULL GROUP BY charge),
         by_intent AS (
-            SELECT payment_intent, min(invoice) AS invoice FROM invoice_payments WHERE payment_intent IS NOT NULL
+            SELECT payment_intent, min(invoice) AS invoice FROM {LINKS} WHERE payment_intent IS NOT NULL
             GROUP BY payment_intent)
         SELECT r.id, r.content_hash, r.charge, coalesce(by_charge.invoice, by_intent.invoice), r.status, r.amount_minor,
             r.created, r.currency

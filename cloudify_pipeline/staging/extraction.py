@@ -5,6 +5,7 @@ from typing import Any
 
 import duckdb
 
+from cloudify_pipeline.staging.links import BARE, LINKS
 from cloudify_pipeline.staging.schema import TABLES
 from cloudify_pipeline.stripe_objects import Kind, UndecidedCharge
 
@@ -12,19 +13,21 @@ Connection = duckdb.DuckDBPyConnection
 
 _REFERENCES: dict[Kind, str] = {
     "customer": "SELECT customer AS id FROM invoices UNION SELECT customer FROM charges WHERE status = 'succeeded'",
-    "product": "SELECT product AS id FROM invoice_lines",
-    "price": "SELECT price AS id FROM invoice_lines",
+    "product": "SELECT product AS id FROM invoice_lines UNION SELECT product FROM session_lines",
+    "price": "SELECT price AS id FROM invoice_lines UNION SELECT price FROM session_lines",
 }
 
 
-_OF_THESE = "IN (SELECT unnest(?))"
+_SOLD = """SELECT {named} AS id FROM invoice_lines WHERE invoice_id IN (SELECT id FROM named)
+    UNION SELECT l.{named} FROM session_lines l JOIN checkout_sessions s ON s.id = l.session_id
+    JOIN charges c ON c.payment_intent = s.payment_intent WHERE c.id IN (SELECT id FROM named)"""
 _NAMED: dict[Kind, str] = {
     "customer": (
-        f"SELECT customer AS id FROM (SELECT id, customer FROM invoices UNION ALL SELECT id, customer FROM charges) "
-        f"AS named WHERE named.id {_OF_THESE}"
+        "SELECT customer AS id FROM (SELECT id, customer FROM invoices UNION ALL SELECT id, customer FROM charges) "
+        "AS known WHERE known.id IN (SELECT id FROM named)"
     ),
-    "product": f"SELECT product AS id FROM invoice_lines WHERE invoice_id {_OF_THESE}",
-    "price": f"SELECT price AS id FROM invoice_lines WHERE invoice_id {_OF_THESE}",
+    "product": _SOLD.format(named="product"),
+    "price": _SOLD.format(named="price"),
 }
 
 
@@ -56,17 +59,33 @@ def created_times(connection: Connection, kind: Kind) -> list[int]:
 
 def undecided_charges(connection: Connection) -> list[UndecidedCharge]:
     """Succeeded charges of which Stripe was not asked, or asked too early, whether they pay an invoice, oldest first."""
-    rows = connection.execute("""
+    rows = connection.execute(f"""
         SELECT c.id, c.payment_intent, epoch(c.created)::BIGINT, c.captured, v.charge_id IS NOT NULL, r.charge_id IS NOT NULL,
             epoch(r.rests_until)::BIGINT
-        FROM charges c LEFT JOIN charge_verdicts v ON v.charge_id = c.id LEFT JOIN resting r ON r.charge_id = c.id
-        WHERE c.status = 'succeeded' AND NOT c.deleted
-          AND (v.charge_id IS NULL OR r.charge_id IS NOT NULL)
-          AND c.id NOT IN (SELECT charge FROM invoice_payments WHERE charge IS NOT NULL)
-          AND (c.payment_intent IS NULL
-               OR c.payment_intent NOT IN (SELECT payment_intent FROM invoice_payments WHERE payment_intent IS NOT NULL))
+        FROM (SELECT * FROM charges WHERE status = 'succeeded' AND NOT deleted AND {BARE}) c
+        LEFT JOIN charge_verdicts v ON v.charge_id = c.id LEFT JOIN resting r ON r.charge_id = c.id
+        WHERE v.charge_id IS NULL OR r.charge_id IS NOT NULL
         ORDER BY c.created, c.id""").fetchall()
     return [UndecidedCharge(*row) for row in rows]
+
+
+def without_session(connection: Connection, intents: Sequence[str]) -> set[str]:
+    """Those of `intents` that no staged Checkout session took."""
+    sql = "SELECT payment_intent FROM checkout_sessions WHERE payment_intent IN (SELECT unnest(?))"
+    return set(intents) - _ids(connection.execute(sql, [list(intents)]).fetchall()) if intents else set()
+
+
+def awaiting_invoice(connection: Connection, since: int) -> list[str]:
+    """Checkout sessions made at `since` (epoch seconds) or later that make an invoice of their payment; none is known yet."""
+    rows = connection.execute(
+        f"""
+        SELECT id FROM checkout_sessions
+        WHERE makes_invoice AND invoice IS NULL AND status = 'complete' AND NOT deleted AND epoch(created)::BIGINT >= ?
+          AND payment_intent NOT IN (SELECT payment_intent FROM {LINKS} WHERE payment_intent IS NOT NULL)
+        ORDER BY created, id""",
+        [since],
+    ).fetchall()
+    return [str(row[0]) for row in rows]
 
 
 def is_disputed(connection: Connection) -> bool:
@@ -91,7 +110,8 @@ def references_of(connection: Connection, ids: Sequence[str]) -> dict[Kind, list
     named: dict[Kind, list[str]] = {}
     for kind, question in _NAMED.items():
         rows = connection.execute(
-            f"SELECT DISTINCT id FROM ({question}) WHERE id IS NOT NULL ORDER BY id", [list(ids)]
+            f"WITH named AS (SELECT unnest(?) AS id) SELECT DISTINCT id FROM ({question}) WHERE id IS NOT NULL ORDER BY id",
+            [list(ids)],
         ).fetchall()
         if rows:
             named[kind] = [str(row[0]) for row in rows]

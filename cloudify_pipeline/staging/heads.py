@@ -92,6 +92,22 @@ def line_rows(invoice: dict[str, Any]) -> list[Row]:
     return [_line(str(invoice["id"]), position, line) for position, line in enumerate(_list(invoice.get("lines")), start=1)]
 
 
+def session_rows(session: dict[str, Any]) -> list[Row]:
+    """One row for each line of a Checkout session that names a product or price."""
+    prices = [one.get("price") or {} for one in _list(session.get("line_items"))]
+    return [(str(session["id"]), _id(price.get("product")), _id(price)) for price in prices if price]
+
+
+def pay_rows(invoice: dict[str, Any]) -> list[Row]:
+    """One row for each payment that an invoice names, in the shape of today or in an older one."""
+    paid = _list(invoice.get("payments"))
+    named = [(one.get("payment") or {}, one.get("status"), one.get("amount_paid")) for one in paid if isinstance(one, dict)]
+    if invoice.get("payment_intent") or invoice.get("charge"):
+        named.append((invoice, "paid" if invoice.get("status") == "paid" else "open", invoice.get("amount_paid")))
+    rows = [(_id(by.get("payment_intent")), _id(by.get("charge")), status, minor) for by, status, minor in named]
+    return [(str(invoice["id"]), *row) for row in rows if row[0] or row[1]]
+
+
 def _line(invoice_id: str, position: int, line: dict[str, Any]) -> Row:
     details = (line.get("pricing") or {}).get("price_details") or {}
     period = line.get("period") or {}
@@ -128,14 +144,23 @@ def _invoice(invoice: dict[str, Any]) -> Row:
     return (
         invoice.get("status"), _id(invoice.get("customer")), invoice.get("currency"), invoice.get("total"),
         _text(invoice.get("number")), invoice.get("collection_method"), invoice.get("due_date"), moments.get("finalized_at"),
-        moments.get("paid_at"), sum_fault(invoice),
+        moments.get("paid_at"), sum_fault(invoice), _off_stripe(invoice),
     )  # fmt: skip
+
+
+def _off_stripe(invoice: dict[str, Any]) -> int:
+    """What of an invoice was paid outside Stripe, as somebody has said; minor units."""
+    stated = invoice.get("amount_paid_off_stripe")
+    if stated is None and invoice.get("paid_out_of_band"):
+        stated = invoice.get("amount_due")
+    return int(stated or 0)
 
 
 def _charge(charge: dict[str, Any]) -> Row:
     return (
         charge.get("status"), _id(charge.get("customer")), charge.get("currency"), charge.get("amount"),
         _id(charge.get("payment_intent")), bool(charge.get("disputed")), charge.get("captured") is not False,
+        _id(charge.get("invoice")),
     )  # fmt: skip
 
 
@@ -162,6 +187,14 @@ def _of_payment(taken: dict[str, Any]) -> Row:
     )  # fmt: skip
 
 
+def _checkout_session(session: dict[str, Any]) -> Row:
+    creation = session.get("invoice_creation") or {}
+    return (
+        session.get("status"), _id(session.get("customer")), session.get("currency"), session.get("amount_total"),
+        _id(session.get("payment_intent")), _id(session.get("invoice")), bool(creation.get("enabled")),
+    )  # fmt: skip
+
+
 _COLUMNS: dict[Kind, Callable[[dict[str, Any]], Row]] = {
     "customer": _customer,
     "product": _product,
@@ -173,6 +206,7 @@ _COLUMNS: dict[Kind, Callable[[dict[str, Any]], Row]] = {
     "credit_note": _credit_note,
     "refund": _of_payment,
     "dispute": _of_payment,
+    "checkout_session": _checkout_session,
 }
 
 

@@ -10,6 +10,7 @@ import duckdb
 
 from cloudify_pipeline.accounting.money import from_minor
 from cloudify_pipeline.staging.heads import parse, source_hash
+from cloudify_pipeline.staging.links import BARE, LINKS
 from cloudify_pipeline.staging.schema import PLAN_TABLES, TABLES
 from cloudify_pipeline.staging.writing import PlanRow
 from cloudify_pipeline.stripe_objects import Kind
@@ -68,8 +69,8 @@ def newest(connection: Connection, kind: Kind, limit: int) -> list[dict[str, Any
 def candidates(connection: Connection, but: Sequence[str] = ()) -> list[Candidate]:
     """Staged invoices and charges that might be due, newest last; none of `but`, which may be all but a few.
 
-    A draft is one only when it was sent. A charge is one when it succeeded and is known to pay no invoice: neither a
-    staged invoice payment nor Stripe's own answer names one.
+    A draft is one only when it was sent. A charge is one when it succeeded and is known to pay no invoice: neither
+    what is staged nor Stripe's own answer names one.
     """
     left_out = "ANTI JOIN (SELECT unnest(?) AS id) USING (id)" if but else ""
     rows = connection.execute(
@@ -80,12 +81,12 @@ def candidates(connection: Connection, but: Sequence[str] = ()) -> list[Candidat
                customer, status, created FROM invoices
         WHERE status IS NOT NULL AND (status <> 'draft' OR id IN (SELECT invoice_id FROM sent))
         UNION ALL
-        SELECT 'charge', id, content_hash, customer, status, created FROM charges
+        SELECT 'charge', id, content_hash || coalesce((
+                   SELECT ':' || max(s.content_hash) FROM checkout_sessions s WHERE s.payment_intent = charges.payment_intent
+               ), ''), customer, status, created FROM charges
         WHERE status = 'succeeded' AND NOT deleted
           AND id IN (SELECT charge_id FROM charge_verdicts WHERE invoice IS NULL)
-          AND id NOT IN (SELECT charge FROM invoice_payments WHERE charge IS NOT NULL)
-          AND (payment_intent IS NULL
-               OR payment_intent NOT IN (SELECT payment_intent FROM invoice_payments WHERE payment_intent IS NOT NULL))
+          AND {BARE}
         ) {left_out} ORDER BY created, id""",
         [list(but)] if but else [],
     ).fetchall()
@@ -103,7 +104,7 @@ def sent_at(connection: Connection, ids: Sequence[str]) -> dict[str, datetime]:
 
 def payments_of(connection: Connection, invoices: Sequence[str]) -> dict[str, list[str]]:
     """Invoice → ids of the payment intents and charges that pay it; a charge may be known by its intent alone."""
-    paid = _by_id(connection, "SELECT invoice, payment_intent, charge FROM invoice_payments", "invoice", invoices)
+    paid = _by_id(connection, f"SELECT invoice, payment_intent, charge FROM {LINKS} AS links", "invoice", invoices)
     intents = [str(intent) for _, intent, _ in paid if intent]
     charges: dict[str, list[str]] = {}
     for intent, charge in _by_id(connection, "SELECT payment_intent, id FROM charges", "payment_intent", intents):
@@ -114,15 +115,12 @@ def payments_of(connection: Connection, invoices: Sequence[str]) -> dict[str, li
     return {invoice: sorted(several) for invoice, several in found.items()}
 
 
-def invoices_of(connection: Connection, charges: Sequence[str]) -> dict[str, str]:
-    """Charge → the invoice it pays; one that pays none is absent."""
-    sql = """
-        SELECT id, invoice FROM (
-            SELECT c.id, coalesce(a.invoice, b.invoice) AS invoice FROM charges c
-            LEFT JOIN invoice_payments a ON a.charge = c.id
-            LEFT JOIN invoice_payments b ON b.payment_intent = c.payment_intent)"""
-    rows = _by_id(connection, sql, "invoice IS NOT NULL AND id", charges)
-    return {str(charge): str(invoice) for charge, invoice in sorted(rows)}
+def sessions_of(connection: Connection, intents: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Payment intent → the Checkout session that took it, the newest of several."""
+    sql = "SELECT payment_intent, created, id, body FROM checkout_sessions"
+    rows = _by_id(connection, sql, "status IS DISTINCT FROM 'expired' AND NOT deleted AND payment_intent", intents)
+    newest = {str(intent): body for intent, _, _, body in sorted(rows, key=lambda row: (row[1] is not None, row[1], row[2]))}
+    return {intent: parse(body) for intent, body in newest.items()}
 
 
 def resting(connection: Connection) -> dict[str, datetime | None]:

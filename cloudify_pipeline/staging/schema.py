@@ -74,14 +74,14 @@ _COLUMNS: dict[Kind, tuple[str, dict[str, str]]] = {
         {
             "status": "VARCHAR", "customer": "VARCHAR", "currency": "VARCHAR", "amount_minor": "BIGINT", "number": "VARCHAR",
             "collection_method": "VARCHAR", "due_date": "TIMESTAMP", "finalized_at": "TIMESTAMP", "paid_at": "TIMESTAMP",
-            "sum_fault": "VARCHAR",
+            "sum_fault": "VARCHAR", "off_stripe_minor": "BIGINT",
         },
     ),
     "charge": (
         "charges",
         {
             "status": "VARCHAR", "customer": "VARCHAR", "currency": "VARCHAR", "amount_minor": "BIGINT",
-            "payment_intent": "VARCHAR", "disputed": "BOOLEAN", "captured": "BOOLEAN",
+            "payment_intent": "VARCHAR", "disputed": "BOOLEAN", "captured": "BOOLEAN", "invoice": "VARCHAR",
         },
     ),
     "invoice_payment": (
@@ -112,6 +112,13 @@ _COLUMNS: dict[Kind, tuple[str, dict[str, str]]] = {
             "payment_intent": "VARCHAR",
         },
     ),
+    "checkout_session": (
+        "checkout_sessions",
+        {
+            "status": "VARCHAR", "customer": "VARCHAR", "currency": "VARCHAR", "amount_minor": "BIGINT",
+            "payment_intent": "VARCHAR", "invoice": "VARCHAR", "makes_invoice": "BOOLEAN",
+        },
+    ),
 }  # fmt: skip
 
 TABLES: dict[Kind, Table] = {
@@ -125,6 +132,16 @@ LINES = Table(
         "period_start": "TIMESTAMP", "period_end": "TIMESTAMP",
     },
 )  # fmt: skip
+SESSION_LINES = Table("session_lines", {"session_id": "VARCHAR", "product": "VARCHAR", "price": "VARCHAR"})
+"""What Checkout sessions sold, for the products and prices that are read with them."""
+PAYS = Table(
+    "invoice_pays",
+    {
+        "invoice_id": "VARCHAR", "payment_intent": "VARCHAR", "charge": "VARCHAR", "status": "VARCHAR",
+        "amount_minor": "BIGINT",
+    },
+)  # fmt: skip
+"""What an invoice itself says of its payments: one that is read alone comes without its invoice payments."""
 PLAN_TABLES = {
     name: Table(name, {"stripe_id": "VARCHAR", "kind": "VARCHAR", "revision": "VARCHAR", "body": "VARCHAR"})
     for name in ("plan_customers", "plan_products", "plan_documents")
@@ -137,7 +154,18 @@ RESTING = Table("resting", {"charge_id": "VARCHAR", "rests_until": "TIMESTAMP"})
 """Payments that may still get an invoice, and until when that is waited for, by our clock; NULL before they are captured."""
 CURSORS = Table("cursors", {"name": "VARCHAR", "value": "VARCHAR"})
 
-EVERY = (*TABLES.values(), LINES, *PLAN_TABLES.values(), EVENTS_SEEN, SENT, CHARGE_VERDICTS, RESTING, CURSORS)
+EVERY = (
+    *TABLES.values(),
+    LINES,
+    SESSION_LINES,
+    PAYS,
+    *PLAN_TABLES.values(),
+    EVENTS_SEEN,
+    SENT,
+    CHARGE_VERDICTS,
+    RESTING,
+    CURSORS,
+)
 
 
 def create_tables(connection: duckdb.DuckDBPyConnection) -> None:

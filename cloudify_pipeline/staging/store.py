@@ -12,9 +12,10 @@ from typing import Any, TypeVar
 import duckdb
 
 from cloudify_pipeline.errors import NotAuthorised
-from cloudify_pipeline.staging import belonging, corrections, extraction, profile, reading
+from cloudify_pipeline.staging import belonging, corrections, extraction, links, profile, reading
 from cloudify_pipeline.staging.connection import StagingFile
 from cloudify_pipeline.staging.corrections import StagedDispute, StagedNote, StagedRefund
+from cloudify_pipeline.staging.links import Alike, LinkedCharge
 from cloudify_pipeline.staging.profile import FieldProfile, SampledKind
 from cloudify_pipeline.staging.reading import Candidate, Summary
 from cloudify_pipeline.staging.writing import Batch, PlanRow
@@ -100,6 +101,14 @@ class Staging:
         """Every staged invoice and payment without invoice for which a document might be due, newest last; none of `but`."""
         return self._read(reading.candidates, but)
 
+    def linked_charges(self, ids: Sequence[str]) -> list[LinkedCharge]:
+        """Those of the charges `ids` that pay an invoice by now, by whatever says so."""
+        return self._read(links.linked_charges, ids)
+
+    def alike(self, ids: Sequence[str]) -> list[Alike]:
+        """Invoices marked as paid outside Stripe with payments that may be that money, where either is among `ids`."""
+        return self._read(links.alike, ids)
+
     def credit_notes(self) -> list[StagedNote]:
         """Every staged credit note of an invoice, oldest first."""
         return self._read(corrections.credit_notes)
@@ -123,6 +132,18 @@ class Staging:
     def payments_of(self, invoices: Sequence[str]) -> dict[str, list[str]]:
         """The payment intents and charges that pay each of these invoices."""
         return self._read(reading.payments_of, invoices)
+
+    def sessions_of(self, intents: Sequence[str]) -> dict[str, dict[str, Any]]:
+        """The Checkout session that took each of these payment intents."""
+        return self._read(reading.sessions_of, intents)
+
+    def without_session(self, intents: Sequence[str]) -> set[str]:
+        """Those of these payment intents that no staged Checkout session took."""
+        return self._read(extraction.without_session, intents)
+
+    def awaiting_invoice(self, since: int) -> list[str]:
+        """Checkout sessions made at `since` (epoch seconds) or later that make an invoice of their payment; none is known yet."""
+        return self._read(extraction.awaiting_invoice, since)
 
     def arithmetic_faults(self) -> list[tuple[str, str]]:
         """Invoices whose amounts do not add up by Stripe's own identity: (invoice id, what is wrong)."""
@@ -180,10 +201,6 @@ class Staging:
     def resting(self) -> dict[str, datetime | None]:
         """The payments that may still get an invoice, and until when each rests; None where its rest has not begun."""
         return self._read(reading.resting)
-
-    def invoices_of(self, charges: Sequence[str]) -> dict[str, str]:
-        """Charge → the invoice it pays; one that pays none is absent."""
-        return self._read(reading.invoices_of, charges)
 
     def credited(self, invoices: Sequence[str]) -> dict[str, int]:
         """By how much the credit notes that are staged and stand lower each of these invoices (minor units)."""

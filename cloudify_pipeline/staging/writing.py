@@ -8,15 +8,17 @@ from typing import Any
 import duckdb
 
 from cloudify_pipeline.staging.belonging import check_mode, whose
-from cloudify_pipeline.staging.heads import Row, columns, compact, content_hash, line_rows, parse
+from cloudify_pipeline.staging.heads import Row, columns, compact, content_hash, line_rows, parse, pay_rows, session_rows
 from cloudify_pipeline.staging.schema import (
     CHARGE_VERDICTS,
     CURSORS,
     EVENTS_SEEN,
     LINES,
+    PAYS,
     PLAN_TABLES,
     RESTING,
     SENT,
+    SESSION_LINES,
     TABLES,
     Table,
 )
@@ -60,6 +62,8 @@ class Batch:
         changed = [stripe_id for stripe_id in latest if stripe_id not in unchanged]
         rows: list[Row] = []
         lines: list[Row] = []
+        pays: list[Row] = []
+        sold: list[Row] = []
         for stripe_id in changed:
             parsed = parse(bodies[stripe_id])
             check_mode(self._whose, kind, stripe_id, parsed.get("livemode"))
@@ -67,9 +71,15 @@ class Batch:
             rows.append((*head, *columns(kind, parsed), bodies[stripe_id]))
             if kind == "invoice":
                 lines += line_rows(parsed)
+                pays += pay_rows(parsed)
+            elif kind == "checkout_session":
+                sold += session_rows(parsed)
         self._replace(TABLES[kind], "id", changed, rows)
         if kind == "invoice":
             self._replace(LINES, "invoice_id", changed, lines)
+            self._replace(PAYS, "invoice_id", changed, pays)
+        elif kind == "checkout_session":
+            self._replace(SESSION_LINES, "session_id", changed, sold)
         return len(changed) + (self.tombstone(kind, gone) if gone else 0)
 
     def tombstone(self, kind: Kind, ids: Iterable[str]) -> int:

@@ -9,17 +9,27 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import msgspec
+
 from cloudify_pipeline.stripe_objects import UndecidedCharge
 from cloudify_pipeline.stripe_source.again import read_again
 from cloudify_pipeline.stripe_source.client import StripeReader
 from cloudify_pipeline.stripe_source.kinds import SOURCES, source_of
 from cloudify_pipeline.stripe_source.resting import waits
+from cloudify_pipeline.stripe_source.sessions import of_payments
 from cloudify_pipeline.stripe_source.sink import Buffer, Sink
 from cloudify_pipeline.stripe_source.together import each
 
 IN_FLIGHT = 8
 RATES = "rates"
 """Cursor: whether the staged payments came with the rates at which Stripe converted them."""
+
+
+class _Payment(msgspec.Struct):
+    status: str | None = None
+
+
+_payment = msgspec.json.Decoder(_Payment)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +40,13 @@ class Judged:
     left: tuple[UndecidedCharge, ...]
 
 
-async def judge(reader: StripeReader, sink: Sink, buffer: Buffer, now: int, *, payments_complete: bool) -> Judged:
+async def judge(
+    reader: StripeReader, sink: Sink, buffer: Buffer, now: int, *, payments_complete: bool, sessions_complete: bool
+) -> Judged:
     """The verdict on every staged charge that has none, or was given one before it had rested.
 
     `payments_complete`: every invoice payment was listed after the charges were, so none needs to be asked for.
+    `sessions_complete`: likewise of Checkout sessions, by which a payment is known for what it sold.
     Raises as :meth:`StripeReader.page`.
     """
     undecided = await asyncio.to_thread(sink.undecided_charges)
@@ -46,14 +59,17 @@ async def judge(reader: StripeReader, sink: Sink, buffer: Buffer, now: int, *, p
             return
         source = SOURCES["invoice_payment"]
         page = await reader.page(source.path, {"payment[type]": "payment_intent", "payment[payment_intent]": charge.intent})
-        if page.objects:
-            await buffer.add("invoice_payment", page.objects)
-            of_invoices.add(charge.id)
-        else:
+        await buffer.add("invoice_payment", page.objects)
+        if all(_payment.decode(one.body).status == "canceled" for one in page.objects):
             verdicts[charge.id] = None
+        else:
+            of_invoices.add(charge.id)
 
     await each(undecided, ask, in_flight=IN_FLIGHT)
-    return Judged(verdicts, tuple(one for one in undecided if one.id not in of_invoices))
+    left = tuple(one for one in undecided if one.id not in of_invoices)
+    if not sessions_complete:
+        await of_payments(reader, sink, buffer, [one.intent for one in left if one.intent is not None and not waits(one, now)])
+    return Judged(verdicts, left)
 
 
 async def paying(reader: StripeReader, sink: Sink, buffer: Buffer, invoices: Sequence[str]) -> None:

@@ -22,23 +22,27 @@ CAPTURED = "charge.captured"
 CAPTURING = ("charge.succeeded", CAPTURED)
 """The events by which a payment's money is taken; the first tells of a payment that is only authorised as well."""
 
-# Two lists, because Stripe takes at most twenty types in one request; disputes stand where there is room.
+# Three lists, because Stripe takes at most twenty types in one request.
 DOCUMENT_TYPES = (
     "invoice.created", "invoice.updated", "invoice.finalized", "invoice.paid", SENT, "invoice.voided",
     "invoice.marked_uncollectible", "invoice.overpaid", "invoice.deleted", "invoice_payment.paid",
-    "charge.succeeded", CAPTURED, "charge.updated", "charge.refunded",
     "credit_note.created", "credit_note.updated", "credit_note.voided",
     "refund.created", "refund.updated", "refund.failed",
+)  # fmt: skip
+PAYMENT_TYPES = (
+    "charge.succeeded", CAPTURED, "charge.updated", "charge.refunded",
+    "charge.dispute.created", "charge.dispute.updated", "charge.dispute.closed", "charge.dispute.funds_withdrawn",
+    "charge.dispute.funds_reinstated", "checkout.session.completed", "checkout.session.async_payment_succeeded",
 )  # fmt: skip
 PARTY_TYPES = (
     "customer.created", "customer.updated", "customer.deleted", "customer.tax_id.created", "customer.tax_id.updated",
     "customer.tax_id.deleted", "product.created", "product.updated", "product.deleted", "price.created", "price.updated",
     "price.deleted", "tax_rate.created", "tax_rate.updated",
-    "charge.dispute.created", "charge.dispute.updated", "charge.dispute.closed", "charge.dispute.funds_withdrawn",
-    "charge.dispute.funds_reinstated",
 )  # fmt: skip
+EVENT_LISTS = (DOCUMENT_TYPES, PAYMENT_TYPES, PARTY_TYPES)
 
 _KINDS = frozenset(get_args(Kind))
+_OTHER_NAMES: dict[str, Kind] = {"checkout.session": "checkout_session"}
 
 
 class _Object(msgspec.Struct):
@@ -48,6 +52,7 @@ class _Object(msgspec.Struct):
     customer: Any = None
     invoice: Any = None
     captured: bool | None = None
+    payment_intent: Any = None
 
 
 class _Data(msgspec.Struct):
@@ -67,6 +72,15 @@ class Event(msgspec.Struct):
 _event = msgspec.json.Decoder(Event)
 
 
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What an event tells of a Checkout session, for a key that may not read the session itself: no amount, but its ids."""
+
+    created: int
+    payment_intent: str | None
+    invoice: str | None
+
+
 @dataclass(slots=True)
 class Changes:
     """What events say happened: objects to read again (id → created, 0 when unknown), deletions, and sendings."""
@@ -74,6 +88,8 @@ class Changes:
     again: dict[Kind, dict[str, int]] = field(default_factory=dict)
     gone: dict[Kind, set[str]] = field(default_factory=dict)
     sent: dict[str, datetime] = field(default_factory=dict)
+    taken: dict[str, Taken] = field(default_factory=dict)
+    """Checkout sessions by id."""
 
 
 async def read_events(reader: StripeReader, types: Iterable[str], since: int) -> list[Event]:
@@ -108,7 +124,7 @@ def interpret(events: Iterable[Event]) -> Changes:
         changed = event.data.object
         if changed.object == "tax_id":
             _again(changes, "customer", changed.customer, 0)
-        elif changed.object not in _KINDS or changed.id is None:
+        elif (changed.object not in _KINDS and changed.object not in _OTHER_NAMES) or changed.id is None:
             continue
         elif event.type == f"{changed.object}.deleted":
             changes.gone.setdefault(_kind(changed), set()).add(changed.id)
@@ -116,6 +132,8 @@ def interpret(events: Iterable[Event]) -> Changes:
             _again(changes, _kind(changed), changed.id, changed.created or 0)
             if changed.object in {"invoice_payment", "credit_note"}:
                 _again(changes, "invoice", changed.invoice, 0)
+            elif changed.object == "checkout.session":
+                changes.taken[changed.id] = Taken(event.created, _id(changed.payment_intent), _id(changed.invoice))
         if event.type == SENT and changed.id is not None:
             changes.sent.setdefault(changed.id, datetime.fromtimestamp(event.created, UTC))
     for kind, ids in changes.gone.items():
@@ -135,7 +153,12 @@ def captures(events: Iterable[Event]) -> dict[str, int]:
 
 
 def _kind(changed: _Object) -> Kind:
-    return changed.object  # type: ignore[return-value]
+    return _OTHER_NAMES.get(changed.object, changed.object)  # type: ignore[arg-type]
+
+
+def _id(reference: Any) -> str | None:
+    found = reference.get("id") if isinstance(reference, dict) else reference
+    return str(found) if found else None
 
 
 def _again(changes: Changes, kind: Kind, stripe_id: Any, created: int) -> None:

@@ -18,9 +18,7 @@ from cloudify_pipeline.stripe_source.charges import RATES, judge, paying
 from cloudify_pipeline.stripe_source.client import StripeReader
 from cloudify_pipeline.stripe_source.events import (
     CAPTURING,
-    DOCUMENT_TYPES,
     KEPT,
-    PARTY_TYPES,
     SENT,
     Event,
     captures,
@@ -30,6 +28,7 @@ from cloudify_pipeline.stripe_source.events import (
 from cloudify_pipeline.stripe_source.kinds import source_of
 from cloudify_pipeline.stripe_source.notes import crediting
 from cloudify_pipeline.stripe_source.resting import is_first_seen, rests
+from cloudify_pipeline.stripe_source.sessions import BEFORE, SESSIONS, allowed, awaited, of_events
 from cloudify_pipeline.stripe_source.sink import Buffer, KindCount, Progress, Sink, Writes
 from cloudify_pipeline.stripe_source.sweeps import Status, bookmark, sweep
 from cloudify_pipeline.stripe_source.together import together
@@ -40,6 +39,8 @@ OVERLAP = timedelta(minutes=10)
 
 COVERED_FROM = "covered_from"
 """Cursor: the `created` from which everything is staged, epoch seconds."""
+
+STAGED = "staged"
 
 Mode = Literal["first", "events", "full", "ids"]
 _PREFIXES: dict[str, Kind] = {
@@ -54,6 +55,7 @@ _PREFIXES: dict[str, Kind] = {
     "cus": "customer",
     "prod": "product",
     "price": "price",
+    "cs": "checkout_session",
 }
 
 
@@ -168,7 +170,7 @@ class _Extraction:
                 await read_again(self._reader, self._sink, self.buffer, kind, dict.fromkeys(missing - ids, 0))
         await self._read_sent(first)
         self._ending.cursors[COVERED_FROM] = str(first)
-        await self._finish(payments_complete=first == 0)
+        await self._finish(payments_complete=first == 0, sessions_complete=True)
 
     async def changes(self, events_since: int, since: int | None) -> None:
         """Read the objects that events name, look again at unfinished invoices, and widen the span when asked to."""
@@ -179,7 +181,13 @@ class _Extraction:
         for kind, gone in changes.gone.items():
             self.buffer.gone(kind, gone)
         for kind, wanted in changes.again.items():
-            await read_again(self._reader, self._sink, self.buffer, kind, wanted)
+            if kind != "checkout_session":
+                await read_again(self._reader, self._sink, self.buffer, kind, wanted)
+        await of_events(self._reader, self._sink, self.buffer, changes.taken)
+        await awaited(self._reader, self._sink, self.buffer, self._now)
+        if self._sink.cursor(SESSIONS) != STAGED:
+            # What is staged was read by a key that could not read them.
+            await self._list_sessions(int(self._sink.cursor(COVERED_FROM) or 0), self._now)
         if self._reader.rates and not self._sink.cursor(RATES):
             # What is staged was read when nobody asked for rates.
             await self._list("charge", int(self._sink.cursor(COVERED_FROM) or 0), self._now)
@@ -193,7 +201,7 @@ class _Extraction:
         await self.buffer.flush()
         for status in ("open", "draft"):
             await self._sweep(status)
-        await self._finish(payments_complete=False)
+        await self._finish(payments_complete=False, sessions_complete=False)
 
     async def named(self, ids: Sequence[str]) -> set[str]:
         """Read the named objects and what they refer to; returns the ids that Stripe does not know."""
@@ -214,7 +222,7 @@ class _Extraction:
             await self._list("tax_rate", 0, self._now)
         # That an invoice was sent stands in events alone, and who asks for one by name has perhaps just seen that one.
         await self._read_sent(0 if seen is None else int(seen) - int(OVERLAP.total_seconds()))
-        await self._complete(payments_complete=False)
+        await self._complete(payments_complete=False, sessions_complete=False)
         await self.buffer.flush(self._ending.write)
         return unknown
 
@@ -233,7 +241,13 @@ class _Extraction:
         kinds: tuple[Kind, ...] = ("invoice", "customer", "product", "price", "credit_note", "refund")
         await together(*(one(kind) for kind in kinds), one("tax_rate", 0), payments())
         await self._list_disputes(listed, first, last)
+        await self._list_sessions(first, last)
         return listed
+
+    async def _list_sessions(self, first: int, last: int) -> None:
+        """Those behind the payments of a span, which may be a little older."""
+        read = await allowed(self.buffer, lambda: self._list("checkout_session", max(0, first - BEFORE), last))
+        self._ending.cursors[SESSIONS] = STAGED if read else ""
 
     async def _list_disputes(self, listed: dict[Kind, set[str]], first: int, last: int) -> None:
         """A key that may not read disputes stops nobody who has none."""
@@ -272,9 +286,9 @@ class _Extraction:
     async def _sweep(self, status: Status) -> None:
         self._ending.cursors[bookmark(status)] = await sweep(self._reader, self._sink, self.buffer, status, self._now)
 
-    async def _finish(self, *, payments_complete: bool) -> None:
-        await self._complete(payments_complete=payments_complete)
-        self._ending.cursors[RATES] = "staged" if self._reader.rates else ""
+    async def _finish(self, *, payments_complete: bool, sessions_complete: bool) -> None:
+        await self._complete(payments_complete=payments_complete, sessions_complete=sessions_complete)
+        self._ending.cursors[RATES] = STAGED if self._reader.rates else ""
         self._ending.cursors[EVENTS] = str(self._now + min(0, self._behind()))
         await self.buffer.flush(self._ending.write)
 
@@ -293,10 +307,17 @@ class _Extraction:
         found = rests(charges, self._captured or {}, self._now, self._reader.ahead)
         self._ending.resting, self._ending.rested = found.resting, found.rested
 
-    async def _complete(self, *, payments_complete: bool) -> None:
+    async def _complete(self, *, payments_complete: bool, sessions_complete: bool) -> None:
         """What the staged records name and is not there, and which charges pay an invoice."""
         await self.buffer.flush()
-        judged = await judge(self._reader, self._sink, self.buffer, self._now, payments_complete=payments_complete)
+        judged = await judge(
+            self._reader,
+            self._sink,
+            self.buffer,
+            self._now,
+            payments_complete=payments_complete,
+            sessions_complete=sessions_complete,
+        )
         self._ending.verdicts |= judged.verdicts
         await self._rest(judged.left)
         await crediting(self._reader, self._sink, self.buffer)

@@ -1,6 +1,7 @@
 """Where each kind of object is read, and with what expanded; invoices and credit notes come with all their lines."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 import msgspec
 
@@ -16,11 +17,13 @@ class Source:
     path: str
     expand: tuple[str, ...] = ()
     in_flight: int = 2
+    only: Mapping[str, str] = field(default_factory=dict)
+    """What of the list is read at all."""
 
     @property
-    def list_params(self) -> dict[str, tuple[str, ...]]:
-        """The expansions of a list page."""
-        return {"expand": tuple(f"data.{name}" for name in self.expand)} if self.expand else {}
+    def list_params(self) -> dict[str, str | tuple[str, ...]]:
+        """The expansions of a list page, and what is left out of it."""
+        return {**self.only, **({"expand": tuple(f"data.{name}" for name in self.expand)} if self.expand else {})}
 
     @property
     def retrieve_params(self) -> dict[str, tuple[str, ...]]:
@@ -41,6 +44,13 @@ SOURCES: dict[Kind, Source] = {
         Source("credit_note", "/v1/credit_notes"),
         Source("refund", "/v1/refunds"),
         Source("dispute", "/v1/disputes", in_flight=1),
+        Source(
+            "checkout_session",
+            "/v1/checkout/sessions",
+            ("line_items", "line_items.data.taxes", "line_items.data.discounts", "shipping_cost.taxes"),
+            # Most carts are left behind: only what was bought has a payment.
+            only={"status": "complete"},
+        ),
     )
 }
 
@@ -52,8 +62,10 @@ def source_of(reader: StripeReader, kind: Kind) -> Source:
     return _CONVERTED if kind == "charge" and reader.rates else SOURCES[kind]
 
 
-WITH_LINES: frozenset[Kind] = frozenset({"invoice", "credit_note"})
+WITH_LINES: frozenset[Kind] = frozenset({"invoice", "credit_note", "checkout_session"})
 """Kinds of which Stripe embeds no more than ten lines."""
+_LINES: dict[Kind, str] = {"checkout_session": "line_items"}
+_LINE_PARAMS: dict[Kind, dict[str, tuple[str, ...]]] = {"checkout_session": {"expand": ("data.taxes", "data.discounts")}}
 
 
 class _Lines(msgspec.Struct):
@@ -62,6 +74,7 @@ class _Lines(msgspec.Struct):
 
 class _Whole(msgspec.Struct):
     lines: _Lines | None = None
+    line_items: _Lines | None = None
 
 
 _whole = msgspec.json.Decoder(_Whole)
@@ -69,25 +82,26 @@ _parts = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
 def is_cut(one: RawObject) -> bool:
-    """Whether an invoice or credit note came without all its lines; Stripe embeds ten."""
-    lines = _whole.decode(one.body).lines
+    """Whether an invoice, credit note or Checkout session came without all its lines; Stripe embeds ten."""
+    whole = _whole.decode(one.body)
+    lines = whole.lines or whole.line_items
     return lines is not None and lines.has_more
 
 
 async def with_all_lines(reader: StripeReader, kind: Kind, one: RawObject) -> RawObject:
-    """`one` with every line in ``lines.data``; one that has them already is given back as it is."""
+    """`one` with every line in ``lines.data`` (``line_items.data``); one that has them already is given back as it is."""
     if one.deleted or not is_cut(one):
         return one
     lines: list[msgspec.Raw] = []
-    params: dict[str, str] = {}
+    name, params = _LINES.get(kind, "lines"), dict[str, str | tuple[str, ...]](_LINE_PARAMS.get(kind, {}))
     while True:
         # From the first line on, not from the tenth: lines that were added meanwhile must not be doubled or lost.
-        page = await reader.page(f"{SOURCES[kind].path}/{one.id}/lines", params)
+        page = await reader.page(f"{SOURCES[kind].path}/{one.id}/{name}", params)
         lines += [msgspec.Raw(line.body) for line in page.objects]
         if not page.has_more or not page.objects:
             break
-        params = {"starting_after": page.objects[-1].id}
+        params["starting_after"] = page.objects[-1].id
     parts = _parts.decode(one.body)
-    listed = _parts.decode(parts["lines"])
-    body: dict[str, object] = {**parts, "lines": {**listed, "data": lines, "has_more": False}}
+    listed = _parts.decode(parts[name])
+    body: dict[str, object] = {**parts, name: {**listed, "data": lines, "has_more": False}}
     return RawObject(one.id, one.created, msgspec.json.encode(body))

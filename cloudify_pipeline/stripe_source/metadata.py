@@ -38,6 +38,13 @@ NEEDED_RIGHTS = (
     Right("Invoice payments", "read", "which charge pays which invoice", "/v1/invoice_payments"),
     Right("Credit notes", "read", "what corrects a document", "/v1/credit_notes"),
     Right("Disputes", "read", "payments that the buyer's bank took back", "/v1/disputes", vital=False),
+    Right(
+        "Checkout Sessions",
+        "read",
+        "what a payment without an invoice sold, and its VAT",
+        "/v1/checkout/sessions",
+        vital=False,
+    ),
     Right("Events", "read", "what has changed since the last run", "/v1/events"),
     Right("Customers", "write", "the ledger's customer number in the customer's metadata"),
     Right("Invoices", "write", "where the document stands, in the invoice's metadata"),

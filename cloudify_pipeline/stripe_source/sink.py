@@ -90,6 +90,14 @@ class Sink(Protocol):
         """By how much the staged credit notes of each of these invoices lower it (minor units)."""
         ...
 
+    def without_session(self, intents: Sequence[str]) -> set[str]:
+        """Those of these payment intents that no staged Checkout session took."""
+        ...
+
+    def awaiting_invoice(self, since: int) -> Sequence[str]:
+        """Checkout sessions made at `since` or later that make an invoice of their payment; none is known yet."""
+        ...
+
     def is_disputed(self) -> bool:
         """Whether any staged payment is, or was, disputed."""
         ...

@@ -19,7 +19,18 @@ ROOT = Path(__file__).parents[2]
 
 def test_the_asset_graph_has_the_agreed_names_and_groups() -> None:
     groups = {key.to_user_string(): defs.resolve_asset_graph().get(key).group_name for key in defs.resolve_all_asset_keys()}
-    staged = ("customers", "products", "prices", "tax_rates", "invoices", "charges", "credit_notes", "refunds", "disputes")
+    staged = (
+        "customers",
+        "products",
+        "prices",
+        "tax_rates",
+        "invoices",
+        "charges",
+        "credit_notes",
+        "refunds",
+        "disputes",
+        "checkout_sessions",
+    )
     stripe = {f"stripe/{name}": "stripe" for name in staged}
     plan = {f"plan/{name}": "plan" for name in ("customers", "products", "documents")}
     ledger = {f"ledger/{name}": "ledger" for name in ("customers", "products", "documents", "settled")}

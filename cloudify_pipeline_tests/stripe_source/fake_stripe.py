@@ -23,6 +23,7 @@ COLLECTIONS = {
     "credit_notes": "credit_note",
     "refunds": "refund",
     "disputes": "dispute",
+    "sessions": "checkout.session",
     "events": "event",
 }
 EMBEDDED_LINES = 10
@@ -77,15 +78,15 @@ class FakeStripe:
         interrupted = self.before(self, request) if self.before else None
         if interrupted is not None:
             return interrupted
-        _, collection, *rest = request.url.path.strip("/").split("/")
+        _, collection, *rest = request.url.path.replace("/checkout/", "/").strip("/").split("/")
         query = parse_qsl(request.url.query.decode())
         if not rest:
             return self._list(list(self.objects[collection].values()), query, embed=True)
         one = self.objects[collection].get(rest[0])
         if one is None:
             return refuse(404, "resource_missing", "id")
-        if rest[1:] == ["lines"]:
-            return self._list(one["lines"]["data"], query, embed=False)
+        if rest[1:] in (["lines"], ["line_items"]):
+            return self._list(one[rest[1]]["data"], query, embed=False)
         # Alone, an object is indented less than in a list.
         return httpx.Response(200, content=json.dumps(_embedded(one), indent=2))
 
@@ -99,6 +100,8 @@ class FakeStripe:
                 objects = [o for o in objects if getattr(o["created"], keep)(int(one[f"created[{key}]"]))]
         if "status" in one:
             objects = [o for o in objects if o["status"] == one["status"]]
+        if "payment_intent" in one:
+            objects = [o for o in objects if o["payment_intent"] == one["payment_intent"]]
         if "payment[payment_intent]" in one:
             objects = [o for o in objects if o["payment"].get("payment_intent") == one["payment[payment_intent]"]]
         for name, key in (("types[]", "type"), ("ids[]", "id")):
@@ -120,7 +123,8 @@ def refuse(status: int, code: str, param: str | None = None, **headers: str) -> 
 
 
 def _embedded(one: dict[str, Any]) -> dict[str, Any]:
-    data = one.get("lines", {}).get("data", []) if isinstance(one.get("lines"), dict) else []
+    name = "line_items" if "line_items" in one else "lines"
+    data = one.get(name, {}).get("data", []) if isinstance(one.get(name), dict) else []
     if len(data) <= EMBEDDED_LINES:
         return one
-    return {**one, "lines": {**one["lines"], "data": data[:EMBEDDED_LINES], "has_more": True}}
+    return {**one, name: {**one[name], "data": data[:EMBEDDED_LINES], "has_more": True}}

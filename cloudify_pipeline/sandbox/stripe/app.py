@@ -56,6 +56,7 @@ _RESOURCES = (
     _Resource("charges", "charge", "charge", writable=True),
     _Resource("balance_transactions", "balance_transaction", "balance"),
     _Resource("payment_intents", "payment_intent", "payment_intent"),
+    _Resource("checkout/sessions", "checkout.session", "checkout_session"),
     _Resource("events", "event", "event"),
 )
 # Endpoints that Stripe has and this server does not serve to anybody.
@@ -81,6 +82,8 @@ def create_app(
     by_name = {resource.path: resource for resource in _RESOURCES}
     for name in ("invoices", "credit_notes"):
         routes.append(Route(f"/v1/{name}/{{id}}/lines", server.of(by_name[name], server.lines), methods=["GET", "POST"]))
+    sessions = by_name["checkout/sessions"]
+    routes.append(Route("/v1/checkout/sessions/{id}/line_items", server.of(sessions, server.items), methods=["GET"]))
     routes.append(Route("/v1/customers/{id}/tax_ids", server.of(by_name["customers"], server.tax_ids), methods=["GET", "POST"]))
     routes.append(Route("/{rest:path}", server.elsewhere, methods=["GET", "POST", "DELETE", "PUT", "PATCH"]))
     app = GZipMiddleware(Starlette(routes=routes), minimum_size=500, compresslevel=2)
@@ -160,6 +163,13 @@ class _Server:
         given = params.parse(request.url.query)
         whole = self._existing(resource.kind, request.path_params["id"])
         rows, more = listing.slice_of(whole["lines"]["data"], given)
+        return self._expanded(render.as_list(rows, request.url.path, has_more=more), given)
+
+    async def items(self, resource: _Resource, request: Request) -> Json:
+        """All line items of a Checkout session, page by page, in its own order."""
+        given = params.parse(request.url.query)
+        session = self._existing(resource.kind, request.path_params["id"])
+        rows, more = listing.slice_of(render.items_of(self._store, session), given)
         return self._expanded(render.as_list(rows, request.url.path, has_more=more), given)
 
     async def tax_ids(self, resource: _Resource, request: Request) -> Json:

@@ -106,6 +106,13 @@ FILTERS: dict[str, dict[str, Filter]] = {
         "type": _field("type"),
     },
     "payment_intent": {**_CREATED, "customer": _column("customer")},
+    "checkout.session": {
+        **_CREATED,
+        "customer": _column("customer"),
+        "payment_intent": _column("intent"),
+        "status": _column("status"),
+        "payment_link": _field("payment_link"),
+    },
     "event": {**_CREATED, "type": _type, "types": _any_of("parent", 20)},
     "tax_id": {},
 }

@@ -106,12 +106,39 @@ def _tax_ids(store: ObjectTable, customer: Json) -> Json:
     return as_list(ids, f"/v1/customers/{customer['id']}/tax_ids", has_more=False)
 
 
+def items_of(store: ObjectTable, session: Json) -> list[Json]:
+    """The line items of a Checkout session, without what only an expansion shows."""
+    return [{name: value for name, value in item.items() if name not in _HIDDEN} for item in _items(store, session["id"])]
+
+
+def _items(store: ObjectTable, session: str) -> list[Json]:
+    return list(store.noted(f"items:{session}") or ())
+
+
+def _embedded_items(store: ObjectTable, session: Json) -> Json:
+    found = items_of(store, session)
+    url = f"/v1/checkout/sessions/{session['id']}/line_items"
+    return as_list(found[:_EMBEDDED_LINES], url, has_more=len(found) > _EMBEDDED_LINES)
+
+
+def _hidden(name: str) -> Callable[[ObjectTable, Json], Any]:
+    def read(store: ObjectTable, item: Json) -> Any:
+        session = store.noted(f"session of {item['id']}")
+        return next(one[name] for one in _items(store, session) if one["id"] == item["id"])
+
+    return read
+
+
 def _no_subscriptions(_store: ObjectTable, customer: Json) -> Json:
     return as_list([], f"/v1/customers/{customer['id']}/subscriptions", has_more=False)
 
 
-_INCLUDED: dict[tuple[Any, str], Callable[[ObjectTable, Json], Json]] = {
+_HIDDEN = frozenset({"discounts", "taxes"})
+_INCLUDED: dict[tuple[Any, str], Callable[[ObjectTable, Json], Any]] = {
     ("invoice", "payments"): _payments,
     ("customer", "tax_ids"): _tax_ids,
     ("customer", "subscriptions"): _no_subscriptions,
+    ("checkout.session", "line_items"): _embedded_items,
+    ("item", "taxes"): _hidden("taxes"),
+    ("item", "discounts"): _hidden("discounts"),
 }

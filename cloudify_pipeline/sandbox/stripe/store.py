@@ -21,6 +21,7 @@ ALL_RIGHTS = frozenset(
         "balance_read",
         "charge_read",
         "charge_write",
+        "checkout_session_read",
         "coupon_read",
         "credit_note_read",
         "customer_read",
@@ -102,14 +103,14 @@ class StripeStore(Settling):
                 details = {"metadata": {}, "subscription": subscription}
                 invoice["parent"] = {"quote_details": None, "subscription_details": details, "type": "subscription_details"}
             invoices.snapshot(invoice, buyer, self.tax_ids(customer))
-            self._write_lines(
+            self.write_lines(
                 invoice, buyer, lines, tax_rates=tax_rates, discounts=discounts, shipping=shipping, subscription=subscription
             )
             self.save(invoice)
             self.emit("invoice.created", invoice, at)
             return str(invoice["id"])
 
-    def _write_lines(
+    def write_lines(
         self,
         invoice: Json,
         buyer: Json,
@@ -120,6 +121,7 @@ class StripeStore(Settling):
         shipping: int,
         subscription: str | None,
     ) -> None:
+        """Put `lines` into `invoice`, with what discounts, taxes and shipping make of them."""
         items, computed = [], []
         for line in lines:
             price = self.get("price", line.price) if line.price else None
@@ -240,6 +242,30 @@ class StripeStore(Settling):
         )
         self.save(done)
         self.emit("invoice_payment.paid", done, at)
+
+    def attach_payment(self, id_: str, charge: str, *, at: datetime, amount: int | None = None) -> str:
+        """Let a payment that was made before pay an open invoice, or `amount` of it; returns the invoice payment's id.
+
+        The payment itself stays as it is: only the invoice payment knows of both.
+        """
+        with self.transaction():
+            invoice, paid = self._in_state(id_, "open", "uncollectible"), self.get("charge", charge)
+            left = invoice["amount_remaining"]
+            taken = min(paid["amount"] if amount is None else amount, left)
+            done = payments.invoice_payment(
+                self.new_id("inpay"), second(at), invoice=id_, amount=taken, currency=invoice["currency"],
+                payment={"payment_intent": paid["payment_intent"], "type": "payment_intent"},
+            )  # fmt: skip
+            self.save(done)
+            self.emit("invoice_payment.paid", done, at)
+            invoice["amount_paid"] += taken
+            invoice["amount_remaining"] = left - taken
+            if left == taken:
+                self._settle(invoice, at)
+            else:
+                self.save(invoice)
+                self.emit("invoice.updated", invoice, at, previous={"amount_remaining": left})
+            return str(done["id"])
 
     def _settle(self, invoice: Json, at: datetime) -> None:
         invoice.update(status="paid", attempted=True, amount_paid=invoice["amount_due"], amount_remaining=0)
