@@ -227,7 +227,18 @@ def test_beside_another_connection_the_ids_move_and_the_chain_still_verifies(sho
     other = (shop.folder / "nordlys.yaml").read_text()
     (shop.folder / "other.yaml").write_text(other)
     shutil.copy(kept, log_file())
-    names = ("operations", "identities", "records", "bindings", "audit", "audit_heads", "vat_sales", "search_terms", "leases")
+    names = (
+        "operations",
+        "identities",
+        "records",
+        "bindings",
+        "stripe_bindings",
+        "audit",
+        "audit_heads",
+        "vat_sales",
+        "search_terms",
+        "leases",
+    )
     for name in names:
         tamper(f"UPDATE {name} SET connection = 'other'")
     restored = call("audit", "nordlys", "restore", str(tmp_path / "archive"), "--json")
