@@ -270,9 +270,8 @@ class _Extraction:
         return seen
 
     async def _events(self, since: int) -> dict[str, Event]:
-        documents = await read_events(self._reader, DOCUMENT_TYPES, since)
-        parties = await read_events(self._reader, PARTY_TYPES, since)
-        return {event.id: event for event in (*documents, *parties) if self._of_ours(event)}
+        listed = [await read_events(self._reader, types, since) for types in EVENT_LISTS]
+        return {event.id: event for events in listed for event in events if self._of_ours(event)}
 
     async def _read_sent(self, since: int) -> None:
         """When invoices were sent is told by events alone, and those reach back thirty days."""

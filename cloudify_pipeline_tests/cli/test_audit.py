@@ -244,6 +244,7 @@ def test_beside_another_connection_the_ids_move_and_the_chain_still_verifies(sho
         "identities",
         "records",
         "bindings",
+        "stripe_bindings",
         "audit",
         "audit_heads",
         "vat_sales",
