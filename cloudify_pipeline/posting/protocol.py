@@ -23,6 +23,7 @@ from cloudify_pipeline.posting.limits import Breaker
 from cloudify_pipeline.posting.log.commits import GroupCommit
 from cloudify_pipeline.posting.log.decisions import Decided, decision_change
 from cloudify_pipeline.posting.log.lease import Lease
+from cloudify_pipeline.posting.log.parties import numbers_taken
 from cloudify_pipeline.posting.log.store import LogChange, OpenOperation, PostingLog, body_hash
 
 SETTLING_SECONDS = 0.5
@@ -273,13 +274,16 @@ class Executor:
         return Done(found.number, made=made, document=found.document, record=found.record, dropped=answer.dropped)
 
     async def _by_number(self, write: Write, answer: Answer) -> Found | None:
-        """The customer or product that was once made, where the number is still its own."""
+        """The customer or product that was once made, where the number is still its own and no other Stripe id has it."""
         if answer.record is None or write.operation not in {"create_customer", "create_product"}:
             return None
-        ask = self.ledger.customers if write.operation == "create_customer" else self.ledger.products
+        kind: RecordKind = "customer" if write.operation == "create_customer" else "product"
+        ask = self.ledger.customers if kind == "customer" else self.ledger.products
         lookup = Lookup("number", str(answer.number))
-        hits = (await ask((lookup,))).get(lookup, ())
-        return next((Found(hit.number, record=hit) for hit in hits if hit.name == answer.record.name), None)
+        hits = [hit for hit in (await ask((lookup,))).get(lookup, ()) if hit.name == answer.record.name]
+        own = {write.key.partition(":")[2]}
+        taken = {number for number, ids in numbers_taken(self.log, self.connection, kind).items() if ids - own}
+        return next((Found(one.number, record=one) for one in hits if one.number not in taken | self.claimed[kind]), None)
 
     async def _after_unknown(
         self,

@@ -18,6 +18,7 @@ from cloudify_pipeline.stripe_source.charges import RATES, judge, paying
 from cloudify_pipeline.stripe_source.client import StripeReader
 from cloudify_pipeline.stripe_source.events import (
     CAPTURING,
+    EVENT_LISTS,
     KEPT,
     SENT,
     Event,

@@ -11,6 +11,7 @@ from sqlalchemy.exc import IntegrityError
 from cloudify_pipeline.accounting.vat_evidence import Answer
 from cloudify_pipeline.accounting.vat_return import Sale
 from cloudify_pipeline.ledgers.port import LedgerIdentity
+from cloudify_pipeline.posting.log.checks import SettingsCheck, keep_check
 from cloudify_pipeline.posting.log.retention import APPENDED, KEPT, YEARS, triggers
 from cloudify_pipeline.posting.log.store import PostingLog
 from cloudify_pipeline.posting.log.vat_numbers import keep_vat_answers
@@ -31,6 +32,7 @@ def kept(tmp_path: Path) -> Iterator[PostingLog]:
     sale = Sale("in_1", "N-1", date(2026, 11, 2), "DKK", "domestic", "DK", None, "none", None, ())
     with log.engine.begin() as db:
         sale_change("nordlys", sale, NOW, made=True).apply(db)
+    keep_check(log.engine, "nordlys", SettingsCheck("0" * 12, "1234567", NOW, ()))
     yield log
     log.close()
 
