@@ -18,7 +18,6 @@ KEPT = {
     "records": "updated_at",
     "vat_sales": "at",
     "vat_numbers": "asked_at",
-    "settings_checks": "at",
     "audit": "at",
 }
 """What is evidence, and the column that says from when it is."""
