@@ -24,8 +24,7 @@ def status(name: Name = None, find: Find = None, limit: Limit = 50, as_json: AsJ
         # Two databases answer side by side. Whoever looks for a document does not wait for what is staged: a run may hold it.
         asked = beside.submit(freshness, opened) if find is None else None
         if as_json:
-            checked = plain({"settings_check": last_check(opened)})
-            sys.stdout.writelines(control.status_json(opened, find=find, more=lambda: {**_plain_freshness(asked), **checked}))
+            sys.stdout.writelines(control.status_json(opened, find=find, more=lambda: _plain_freshness(asked)))
             sys.stdout.write("\n")
             sys.stdout.flush()
             return DONE

@@ -78,13 +78,12 @@ def test_what_check_found_right_is_not_checked_again_by_the_sync(shop: Company, 
 
 def test_check_and_status_show_when_the_settings_were_checked_and_what_came_of_it(shop: Company, call: Call) -> None:
     assert "Settings: not checked yet; the first run that may write does it" in call("status").out
-    assert call("status", "--json").document["settings_check"] is None
     assert "Settings and chart: green, " in call("check").out
     assert "Settings: green, " in call("status").out
     wrong(shop)
     assert "2 errors, " in call("check").out
     assert "no run may write (E-CHECK-FIRST)" in call("status").out
-    errors = call("status", "--json").document["settings_check"]["errors"]
+    errors = call("check", "--json").document["settings_check"]["errors"]
     assert [one["key"] for one in errors] == ["customers.defaults.payment_terms", "customers.defaults.group"]
 
 

@@ -19,7 +19,6 @@ KEPT = {
     "vat_sales": "at",
     "decisions": "at",
     "vat_numbers": "asked_at",
-    "settings_checks": "at",
     "audit": "at",
 }
 """What is evidence, and the column that says from when it is."""
