@@ -7,23 +7,26 @@ ledger in a run that takes more than twenty minutes.
 
 import math
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from sqlalchemy import select
 
-from cloudify_pipeline.control.joined import PORTION
+from cloudify_pipeline.control.joined import PORTION, portions
 from cloudify_pipeline.control.opened import OpenConnection
 from cloudify_pipeline.control.planner import Planned
 from cloudify_pipeline.ledgers.port import Ledger
-from cloudify_pipeline.planning.plans import Plan, PlannedCustomer, PlannedDocument, PlannedProduct
+from cloudify_pipeline.planning.paid_twice import INVOICED
+from cloudify_pipeline.planning.plans import Hold, Plan, PlannedCustomer, PlannedDocument, PlannedProduct, Skip
 from cloudify_pipeline.posting.drafts import Numbers, resolved_body
 from cloudify_pipeline.posting.log import schema as t
 from cloudify_pipeline.posting.log.standing import last_body
 from cloudify_pipeline.posting.parties import sought
 from cloudify_pipeline.posting.protocol import CONCURRENCY
 from cloudify_pipeline.posting.twins import texts_of
+
+DocumentPlan = PlannedDocument | Hold | Skip
 
 _RECENT = 100
 _UNTRIED = 0.3
@@ -57,9 +60,23 @@ def planned_calls(opened: OpenConnection, ledger: Ledger, planned: Planned) -> P
     if documents:
         reads += planned.chart_reads + ledger.look_reads + _lists(opened, planned) + _mentions(opened, ledger, planned)
     reads += _looks(opened, ledger, planned)
+    # Each step that sends anything asks first whose books these are.
+    reads += sum(any(map(is_sent, plans)) for plans in (planned.customers.values(), planned.products.values(), documents))
     calls = updates + creates + writes + updates + reads
     seconds = calls / CONCURRENCY * _pace(opened)
     return PlannedCalls(updates + creates + writes, updates + reads, seconds, ledger.daily_calls)
+
+
+def is_sent(plan: Plan) -> bool:
+    """Whether `plan` is one that posting acts on."""
+    return not isinstance(plan, Hold | Skip)
+
+
+def in_portions(plans: Sequence[DocumentPlan], size: int) -> Iterator[Sequence[DocumentPlan]]:
+    """Plans of documents as they are posted: an invoice follows when the document of its payment is taken back."""
+    backs = [plan for plan in plans if plan.stripe_id.endswith(INVOICED)]
+    for group in (backs, [plan for plan in plans if not plan.stripe_id.endswith(INVOICED)]):
+        yield from portions(group, size)
 
 
 def _documents(opened: OpenConnection, ledger: Ledger, plans: list[PlannedDocument]) -> tuple[int, int]:
@@ -86,12 +103,10 @@ def _documents(opened: OpenConnection, ledger: Ledger, plans: list[PlannedDocume
 
 def _lists(opened: OpenConnection, planned: Planned) -> int:
     """The lists in which documents entered by hand are looked for: of drafts and booked invoices, of orders where one is due."""
-    plans = list(planned.documents.values())
     standing = opened.log.identities(opened.name, "document", list(planned.documents))
     lists = 0
-    for start in range(0, len(plans), PORTION):
-        part = [plan for plan in plans[start : start + PORTION] if isinstance(plan, PlannedDocument)]
-        new = [plan.document for plan in part if plan.stripe_id not in standing]
+    for part in in_portions(list(planned.documents.values()), PORTION):
+        new = [plan.document for plan in part if isinstance(plan, PlannedDocument) and plan.stripe_id not in standing]
         if new:
             lists += 4 if any(document.kind == "draft_order" for document in new) else 2
     return lists
@@ -118,10 +133,8 @@ def _mentions(opened: OpenConnection, ledger: Ledger, planned: Planned) -> int:
     """The lists in which documents are looked for that name what is about to be posted."""
     standing = opened.log.identities(opened.name, "document")
     stored = Counter(one.ledger_kind for one in standing.values() if one.ledger_kind is not None)
-    plans = list(planned.documents.values())
     calls = 0
-    for start in range(0, len(plans), PORTION):
-        part = plans[start : start + PORTION]
+    for part in in_portions(list(planned.documents.values()), PORTION):
         new = [plan for plan in part if isinstance(plan, PlannedDocument) and plan.stripe_id not in standing]
         if new:
             calls += ledger.mention_calls(texts_of(new), stored)

@@ -15,7 +15,7 @@ from cloudify_pipeline.control.account import check_staged, contact
 from cloudify_pipeline.control.adopted import forget_adopted, of_own_account, tell_of_adopted
 from cloudify_pipeline.control.audit import note_settings
 from cloudify_pipeline.control.books import refuse_second
-from cloudify_pipeline.control.calls import PlannedCalls, planned_calls
+from cloudify_pipeline.control.calls import PlannedCalls, in_portions, is_sent, planned_calls
 from cloudify_pipeline.control.check_first import check_first
 from cloudify_pipeline.control.health import Health, check_health
 from cloudify_pipeline.control.joined import own_object
@@ -24,7 +24,6 @@ from cloudify_pipeline.control.planner import Planned, plan_connection
 from cloudify_pipeline.control.progress import tell
 from cloudify_pipeline.control.search import fill_terms
 from cloudify_pipeline.errors import Problem, RunStopped
-from cloudify_pipeline.planning.paid_twice import INVOICED
 from cloudify_pipeline.planning.plans import (
     Hold,
     Plan,
@@ -194,17 +193,13 @@ async def post_planned_documents(
             how = replace(how, chart=await executor.ledger.chart())
         endings: list[Ending] = []
         seen: Look | None = None
-        # An invoice follows when the document of its payment is taken back.
-        backs = [plan for plan in plans if plan.stripe_id.endswith(INVOICED)]
-        for group in (backs, [plan for plan in plans if not plan.stripe_id.endswith(INVOICED)]):
-            for start in range(0, len(group), PORTION):
-                portion = group[start : start + PORTION]
-                planned = [plan.stripe_id for plan in portion if isinstance(plan, PlannedDocument)]
-                if planned and (seen is None or not seen.is_fresh(opened.clock())):
-                    seen = await look(executor, lambda ids: of_own_account(opened, ids), [plan.stripe_id for plan in plans])
-                    adopted.update(seen.adopted)
-                    how = replace(how, seen=seen.found, adopted=seen.adopted)
-                endings += await post_documents(executor, portion, progress=progress, portion=how)
+        for portion in in_portions(plans, PORTION):
+            planned = [plan.stripe_id for plan in portion if isinstance(plan, PlannedDocument)]
+            if planned and (seen is None or not seen.is_fresh(opened.clock())):
+                seen = await look(executor, lambda ids: of_own_account(opened, ids), [plan.stripe_id for plan in plans])
+                adopted.update(seen.adopted)
+                how = replace(how, seen=seen.found, adopted=seen.adopted)
+            endings += await post_documents(executor, portion, progress=progress, portion=how)
         tell_of_adopted(opened, adopted)
         fill_terms(opened)
         return endings
@@ -253,7 +248,7 @@ async def _in_turn(
     try:
         if missed := turn_missed(opened.log.engine, opened.name, run_id):
             return Stepped(_wait_for_the_next(opened, kind, plans, run_id, missed), turn=missed)
-        async with _executor(opened, run_id) as executor:
+        async with _executor(opened, run_id, sending=any(map(is_sent, plans))) as executor:
             endings = await post(executor)
             return _stepped(executor, endings)
     except BooksBusy as busy:
@@ -277,7 +272,8 @@ def _wait_no_longer(opened: OpenConnection) -> None:
 
 
 @asynccontextmanager
-async def _executor(opened: OpenConnection, run_id: str) -> AsyncIterator[Executor]:
+async def _executor(opened: OpenConnection, run_id: str, *, sending: bool) -> AsyncIterator[Executor]:
+    """Who writes, for one step; where something is to be sent, whose books the tokens are for by now is asked first."""
     check_staged(opened)
     await check_first(opened)
     books = opened.books
@@ -294,6 +290,9 @@ async def _executor(opened: OpenConnection, run_id: str) -> AsyncIterator[Execut
         GroupCommit(opened.log.engine) as commits,
     ):
         refuse_second(opened, depth="unknown")
+        if sending:
+            # The step that planned may have run long ago, with other tokens.
+            await check_books(opened, ledger)
         planned_by = settings_in_force(opened.log.engine, opened.name) or opened.loaded.hash
         executor = Executor(ledger, opened.log, commits, lease=lease, run_id=run_id, clock=opened.clock, settings_hash=planned_by)
         beating = asyncio.create_task(_keep_lease(executor))

@@ -458,7 +458,7 @@ def test_a_rebinding_while_a_run_posts_is_refused_and_changes_nothing(keys: Keys
     at_work = company.connection()
 
     async def both() -> ConnectionReport:
-        async with sync._executor(at_work, "run"):
+        async with sync._executor(at_work, "run", sending=False):
             keys.put("live A")
             rebinding = company.connection()
             try:
