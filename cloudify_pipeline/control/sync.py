@@ -36,7 +36,8 @@ from cloudify_pipeline.planning.plans import (
     revision,
 )
 from cloudify_pipeline.posting.adoption import Look, look
-from cloudify_pipeline.posting.documents import Portion, post_documents
+from cloudify_pipeline.posting.document import Portion
+from cloudify_pipeline.posting.documents import post_documents
 from cloudify_pipeline.posting.endings import Ending, RecordKind, undone
 from cloudify_pipeline.posting.log.chain import settings_in_force
 from cloudify_pipeline.posting.log.commits import GroupCommit
@@ -178,7 +179,7 @@ async def post_planned_documents(
     """Bring the planned documents into the ledger; held and skipped ones get their reason in the log.
 
     `again`: a person asked for just these, so that what is in quarantine is tried once more; `named` as
-    :class:`~cloudify_pipeline.posting.documents.Portion` has them.
+    :class:`~cloudify_pipeline.posting.document.Portion` has them.
     """
     plans = [plan for plan in _plans(opened, "plan_documents", ids) if isinstance(plan, PlannedDocument | Hold | Skip)]
     if not opened.may_write:

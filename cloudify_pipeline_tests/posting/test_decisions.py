@@ -13,7 +13,8 @@ from cloudify_pipeline.errors import NotSent, OutcomeUnknown, Refused
 from cloudify_pipeline.planning.plans import Evidence, PlannedDocument, revision
 from cloudify_pipeline.planning.vat_return import sale_of
 from cloudify_pipeline.posting.decided import decided, posted
-from cloudify_pipeline.posting.documents import Portion, post_documents
+from cloudify_pipeline.posting.document import Portion
+from cloudify_pipeline.posting.documents import post_documents
 from cloudify_pipeline.posting.endings import Ending
 from cloudify_pipeline.posting.log.commits import GroupCommit
 from cloudify_pipeline.posting.log.decisions import decision_change, decisions

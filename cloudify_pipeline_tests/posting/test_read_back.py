@@ -11,7 +11,8 @@ import pytest
 from cloudify_pipeline.accounting.documents import EXCHANGE_RATE
 from cloudify_pipeline.ledgers.port import Answer, Write
 from cloudify_pipeline.planning.plans import PlannedDocument
-from cloudify_pipeline.posting.documents import Portion, post_documents
+from cloudify_pipeline.posting.document import Portion
+from cloudify_pipeline.posting.documents import post_documents
 from cloudify_pipeline.posting.endings import Ending
 from cloudify_pipeline.posting.log.commits import GroupCommit
 from cloudify_pipeline.posting.log.lease import held

@@ -13,7 +13,8 @@ from sqlalchemy import Connection
 from cloudify_pipeline.ledgers.economic.ledger import EconomicLedger
 from cloudify_pipeline.ledgers.port import Answer, Operation, Write
 from cloudify_pipeline.posting.adoption import look
-from cloudify_pipeline.posting.documents import Portion, post_documents
+from cloudify_pipeline.posting.document import Portion
+from cloudify_pipeline.posting.documents import post_documents
 from cloudify_pipeline.posting.endings import Ending, RecordKind
 from cloudify_pipeline.posting.log.commits import Change, GroupCommit
 from cloudify_pipeline.posting.log.lease import held
