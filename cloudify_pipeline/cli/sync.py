@@ -40,6 +40,7 @@ Verbose = Annotated[bool, typer.Option("--verbose", help="Show Dagster's own log
 
 TEST = mode_name(livemode=False)
 _SHOWN = 25
+_WRONG_SETTINGS = frozenset({REFUSED, "E-CONN-SECOND"})
 _STOPS_EVERYTHING = ("stripe", "plan")
 """Steps without which no record can be attempted."""
 
@@ -55,7 +56,7 @@ class Synced:
     @property
     def refused(self) -> FailedStep | None:
         """The step that found settings which nothing may be written with."""
-        return next((failure for failure in self.failures if failure.code == REFUSED), None)
+        return next((failure for failure in self.failures if failure.code in _WRONG_SETTINGS), None)
 
     @property
     def exit_code(self) -> int:

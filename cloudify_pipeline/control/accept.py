@@ -38,7 +38,7 @@ def accept(opened: OpenConnection, stripe_id: str, *, by: str, post: bool = Fals
     """Keep the word of `by` on the held document `stripe_id`; the next run, or a replay of it, acts on it.
 
     Raises:
-        NotAuthorised: E-CONN-SECOND, another connection posts this account into these books.
+        SettingsError: E-CONN-SECOND, another connection posts this account into these books.
         SettingsError: it is not held, nothing can be decided about its reason, or it is not clear which document is meant.
     """
     refuse_second(opened)

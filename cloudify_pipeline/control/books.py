@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
+from cloudify_pipeline.catalogue import entry
 from cloudify_pipeline.control.opened import OpenConnection
-from cloudify_pipeline.errors import NotAuthorised, SettingsError
+from cloudify_pipeline.errors import SettingsError, SettingsProblem
 from cloudify_pipeline.posting.log.stripe_bindings import (
     Neighbour,
     StripeBinding,
@@ -44,13 +45,14 @@ def refuse_second(opened: OpenConnection, agreement: str | None = None, *, depth
     `agreement` is the one that the ledger has told; without it, the one that the connection is bound to.
 
     Raises:
-        NotAuthorised: E-CONN-SECOND.
+        SettingsError: E-CONN-SECOND.
     """
     if not opened.may_write:
         return
     one = second_to(opened, agreement, depth=depth)
     if one is not None:
-        raise NotAuthorised(second_words(opened, one), code="E-CONN-SECOND")
+        problem = SettingsProblem("this connection", second_words(opened, one), entry("E-CONN-SECOND").remedy)
+        raise SettingsError(opened.loaded.path.name, [problem], code="E-CONN-SECOND")
 
 
 def second_to(opened: OpenConnection, agreement: str | None = None, *, depth: Depth = "all") -> Shared | None:

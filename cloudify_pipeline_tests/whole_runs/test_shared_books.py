@@ -20,7 +20,7 @@ from cloudify_pipeline.control.preflight import check
 from cloudify_pipeline.control.usage import usage
 from cloudify_pipeline.control.vat_periods import month
 from cloudify_pipeline.control.vat_return import vat_return
-from cloudify_pipeline.errors import NotAuthorised, RunStopped
+from cloudify_pipeline.errors import RunStopped, SettingsError
 from cloudify_pipeline.ledgers.port import Ledger
 from cloudify_pipeline.posting.endings import Ending
 from cloudify_pipeline.posting.log.lease import PATIENCE, TERM, BooksBusy, Lease, book_leases, books_of, held_with_books
@@ -91,7 +91,7 @@ def ask(company: Company, question: Callable[[OpenConnection], Any]) -> Any:
 
 def refused(company: Company, question: Callable[[OpenConnection], Any] | None = None) -> str:
     before = len(company.sandbox.economic.writes())
-    with pytest.raises(NotAuthorised) as stopped:
+    with pytest.raises(SettingsError) as stopped:
         company.sync() if question is None else ask(company, question)
     assert stopped.value.code == "E-CONN-SECOND"
     assert len(company.sandbox.economic.writes()) == before
@@ -360,7 +360,7 @@ def test_a_second_file_for_one_account_and_agreement_is_refused_and_the_first_go
     for step in (stage_then(sync.plan), lambda opened: sync.post_planned_documents(opened, "late")):
         refused(company, step)
     opened = company.connection()
-    with pytest.raises(NotAuthorised, match="connection nordlys"):
+    with pytest.raises(SettingsError, match="connection nordlys"):
         accept(opened, later, by="anna", post=True)
     opened.log.close()
     report = ask(company, connect)
