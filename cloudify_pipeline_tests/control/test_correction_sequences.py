@@ -51,6 +51,9 @@ class Stripe:
     given_back: dict[str, dict[str, Any]] = field(default_factory=dict)
     disputed: dict[str, dict[str, Any]] = field(default_factory=dict)
 
+    def sessions_of(self, intents: Sequence[str]) -> Mapping[str, Any]:
+        return {}
+
     @contextmanager
     def reading(self) -> Iterator[None]:
         yield
