@@ -194,11 +194,14 @@ class DocumentPosting:
     async def _again(self, standing: Identity) -> LedgerDocument | Ending:
         """What an earlier run left: replaced when its plan has changed."""
         stripe_id = self._plan.stripe_id
+        just_adopted = stripe_id in self._portion.adopted
+        # Of what was booked long ago a look shows only the last numbers: it is read by its own.
+        shown = just_adopted or standing.ledger_kind != "booked_invoice"
         stored = await stands(
             self._executor,
             self._document,
             standing,
-            seen=() if standing.ledger_kind == "booked_invoice" else self._portion.seen.get(stripe_id, ()),
+            seen=self._portion.seen.get(stripe_id, ()) if shown else (),
             customer=self._known.numbers.customer(self._document),
         )
         if isinstance(stored, Problem):
@@ -208,7 +211,6 @@ class DocumentPosting:
                 # Somebody has made an invoice of the order, which is what orders are for.
                 return stored
             return await self._of_another_kind(standing, stored)
-        just_adopted = stripe_id in self._portion.adopted
         if stored.kind != "booked_invoice" and not (just_adopted and self._looks_alike(stored)):
             return self._written(
                 await replace_draft(self._executor, self._plan, stored, self._mark, self._known.numbers, surely=self._mutilated)

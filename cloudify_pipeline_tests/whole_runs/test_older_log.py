@@ -116,6 +116,8 @@ def test_everything_since_the_backup_was_posted_again(company: Company, tmp_path
     run = company.sync()
     assert made(run) == []
     assert company.documents() == before
+    by_itself = [path for method, path in run.calls if method == "GET" and path.startswith("/invoices/booked/")]
+    assert len(set(by_itself)) <= 1, "none is read by itself but the original of a correction"
     assert set(run.counts()) <= {"booked", "posted"}
     told(company, len(before) - (1 if files or archive else 0))
     company.now += timedelta(hours=1)
@@ -245,8 +247,8 @@ def test_a_look_costs_a_handful_of_calls_however_long_the_ledger_is(company: Com
     run = company.sync()
     assert made(run) == ["/invoices/drafts", "/invoices/booked"]
     looked = [path for method, path in run.calls if method == "GET" and path.startswith(("/invoices", "/orders"))]
-    # The look's five lists, and the two in which a document of the same customer and days is looked for.
-    assert len(looked) == 7
+    # The look's five lists, two in which a sale of the same customer and days is looked for, and four in which its name is.
+    assert len(looked) == 11
 
 
 @pytest.mark.parametrize(("holds", "looks"), [(timedelta(minutes=20), 1), (timedelta(0), 3)])
