@@ -42,6 +42,7 @@ from cloudify_pipeline.posting.endings import Ending, RecordKind, undone
 from cloudify_pipeline.posting.log.chain import settings_in_force
 from cloudify_pipeline.posting.log.commits import GroupCommit
 from cloudify_pipeline.posting.log.lease import TERM, BooksBusy, held_with_books, turn_missed
+from cloudify_pipeline.posting.log.looks import last_look
 from cloudify_pipeline.posting.log.vat_numbers import keep_vat_answers
 from cloudify_pipeline.posting.parties import FOUND, let_go, post_customers, post_products
 from cloudify_pipeline.posting.protocol import Executor
@@ -194,9 +195,11 @@ async def post_planned_documents(
             how = replace(how, chart=await executor.ledger.chart())
         endings: list[Ending] = []
         seen: Look | None = None
+        # What a new log holds may stand in the ledger all the same.
+        new = last_look(opened.log, opened.name) is None
         for portion in in_portions(plans, PORTION):
             planned = [plan.stripe_id for plan in portion if isinstance(plan, PlannedDocument)]
-            if planned and (seen is None or not seen.is_fresh(opened.clock())):
+            if (planned or new) and (seen is None or not seen.is_fresh(opened.clock())):
                 seen = await look(executor, lambda ids: of_own_account(opened, ids), [plan.stripe_id for plan in plans])
                 adopted.update(seen.adopted)
                 how = replace(how, seen=seen.found, adopted=seen.adopted)

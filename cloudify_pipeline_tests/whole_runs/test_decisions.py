@@ -21,7 +21,7 @@ from cloudify_pipeline.control.explained import Explained
 from cloudify_pipeline.control.usage import Month, usage
 from cloudify_pipeline.control.vat_periods import month
 from cloudify_pipeline.control.vat_return import VatReturn, vat_return
-from cloudify_pipeline.posting import documents
+from cloudify_pipeline.posting import document
 from cloudify_pipeline.posting.log.decisions import decisions
 from cloudify_pipeline.posting.log.vat_sales import kept_sales
 from cloudify_pipeline.sandbox.stripe.invoices import Line
@@ -282,7 +282,7 @@ def die_before_recording(company: Company, **scope: Any) -> None:
         raise Killed
 
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(documents, "posted_sale", die)
+        patched.setattr(document, "posted_sale", die)
         with pytest.raises(Killed):
             company.sync(**scope)
 
