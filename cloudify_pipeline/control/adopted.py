@@ -1,11 +1,12 @@
 """Documents that stand in the ledger with a key of ours and that the log did not know: whose they are, and who is told."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from cloudify_pipeline.control.alerts import clear_alert, raise_alert
 from cloudify_pipeline.control.joined import own_object, staged_kind
 from cloudify_pipeline.control.opened import OpenConnection
 from cloudify_pipeline.ledgers.port import Ledger
+from cloudify_pipeline.planning.plans import Plan, PlannedDocument
 from cloudify_pipeline.posting.adoption import open_kinds, unseen
 from cloudify_pipeline.posting.standing import PREFIX
 
@@ -23,6 +24,16 @@ def of_own_account(opened: OpenConnection, stripe_ids: Sequence[str]) -> Collect
                 kind, [own_object(one) for one in stripe_ids if staged_kind(one) == kind]
             ).keys()
     return {one for one in stripe_ids if own_object(one) in found}
+
+
+def concerned(plans: Iterable[Plan]) -> list[str]:
+    """Every Stripe id that `plans` are about: their own, what pays them, what they take back, and what explains that."""
+    ids: dict[str, None] = {}
+    for plan in plans:
+        ids[plan.stripe_id] = None
+        if isinstance(plan, PlannedDocument):
+            ids |= dict.fromkeys((*plan.paid_by, *plan.explains, *filter(None, (plan.corrects,))))
+    return list(ids)
 
 
 async def moved_on(opened: OpenConnection, ledger: Ledger) -> set[str]:

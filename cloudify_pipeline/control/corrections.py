@@ -39,7 +39,7 @@ from cloudify_pipeline.planning.stripe_amounts import stripe_totals
 from cloudify_pipeline.posting.endings import SETTLED
 from cloudify_pipeline.posting.log.store import Identity
 from cloudify_pipeline.posting.originals import RETURNED
-from cloudify_pipeline.posting.standing import PREFIX, named, still_ours
+from cloudify_pipeline.posting.standing import PREFIX, gone, named, several, still_ours
 
 DocumentPlan = PlannedDocument | Hold | Skip
 _NOT_YET = frozenset({"S-NOT-DUE", "S-NEVER-SENT"})
@@ -275,12 +275,16 @@ class Corrections:
 
     async def find_originals(self, ledger: Ledger) -> None:
         """Read the documents in the ledger that are taken back; GET only."""
-        wanted = dict.fromkeys(one.original.stripe_id for one in self.pending)
+        wanted = {one.original.stripe_id: one.original for one in self.pending}
         ids = [original_id for original_id in wanted if original_id in self._standing]
-        found = await asyncio.gather(*(self._original(ledger, self._standing[one]) for one in ids))
+        customers = self.opened.log.identities(self.opened.name, "customer") if ids else {}
+        buyers = [customers.get(str((wanted[one].customer or {}).get("id"))) for one in ids]
+        found = await asyncio.gather(
+            *(self._original(ledger, self._standing[one], buyer) for one, buyer in zip(ids, buyers, strict=True))
+        )
         self._originals = dict(zip(ids, found, strict=True))
 
-    async def _original(self, ledger: Ledger, standing: Identity) -> LedgerDocument | Problem:
+    async def _original(self, ledger: Ledger, standing: Identity, buyer: Identity | None) -> LedgerDocument | Problem:
         stored = await ledger.document(standing.ledger_kind or "draft_invoice", standing.number)
         key = f"{PREFIX}{standing.stripe_id}"
         if stored is not None and still_ours(stored, standing):
@@ -288,7 +292,12 @@ class Corrections:
         hits = (await ledger.documents([key])).get(key, ())
         if len(hits) == 1:
             return hits[0]
-        return Problem("E-GONE", f"{_words(standing)}, which it corrects, is no longer in the ledger")
+        if hits:
+            return several(key, hits)
+        problem = gone(self.opened.log, self.opened.name, standing, stored, buyer.number if buyer else None)
+        if problem.code == "E-GONE":
+            return Problem("E-GONE", f"{_words(standing)}, which it corrects, is no longer in the ledger")
+        return Problem("E-DEPENDENCY", f"of {standing.stripe_id}, which it corrects: {problem.message}", found=standing.stripe_id)
 
     def due(self, documents: Mapping[str, DocumentPlan], room: int) -> list[tuple[Pending, DueDocument, Original]]:
         """What is to be planned: each with its rule and the document it takes back. `documents` are this run's plans.

@@ -12,7 +12,7 @@ from datetime import datetime
 
 from cloudify_pipeline.catalogue import entry
 from cloudify_pipeline.control.account import check_staged, contact
-from cloudify_pipeline.control.adopted import forget_adopted, of_own_account, tell_of_adopted
+from cloudify_pipeline.control.adopted import concerned, forget_adopted, of_own_account, tell_of_adopted
 from cloudify_pipeline.control.audit import note_settings
 from cloudify_pipeline.control.books import refuse_second
 from cloudify_pipeline.control.calls import PlannedCalls, in_portions, is_sent, planned_calls
@@ -200,7 +200,7 @@ async def post_planned_documents(
         for portion in in_portions(plans, PORTION):
             planned = [plan.stripe_id for plan in portion if isinstance(plan, PlannedDocument)]
             if (planned or new) and (seen is None or not seen.is_fresh(opened.clock())):
-                seen = await look(executor, lambda ids: of_own_account(opened, ids), [plan.stripe_id for plan in plans])
+                seen = await look(executor, lambda ids: of_own_account(opened, ids), concerned(plans))
                 adopted.update(seen.adopted)
                 how = replace(how, seen=seen.found, adopted=seen.adopted)
             endings += await post_documents(executor, portion, progress=progress, portion=how)

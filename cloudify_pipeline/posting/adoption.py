@@ -44,7 +44,8 @@ class Look:
 async def look(executor: Executor, ours: Ours, planned: Sequence[str]) -> Look:
     """Look at the ledger and remember every document that is ours and that this log does not know.
 
-    `planned` are the Stripe ids that are about to be posted: one that an earlier look took for another account's is found again.
+    `planned` are the Stripe ids that are about to be posted, or decide whether something is: one that an earlier look took for
+    another account's is found again.
     """
     log, connection, now = executor.log, executor.connection, executor.clock()
     before = last_look(log, connection)
@@ -62,7 +63,7 @@ async def look(executor: Executor, ours: Ours, planned: Sequence[str]) -> Look:
         if hits:
             found[keys[key]] = list(hits)
             mine.add(keys[key])
-    doubled = [one for one in known if len(found.get(one, ())) > 1 and known[one].how != SEVERAL]
+    doubled = [one for one in known if known[one].how != SEVERAL and _stands_twice(known[one], found.get(one, ()))]
     links = [change for one in (*mine, *doubled) for change in _linked(executor, one, found[one], open_keys)]
     for start in range(0, len(links), _PART):
         await executor.commit(*links[start : start + _PART])
@@ -70,6 +71,13 @@ async def look(executor: Executor, ours: Ours, planned: Sequence[str]) -> Look:
     elsewhere = [stripe_id for stripe_id in unknown if stripe_id not in mine]
     await executor.commit(look_change(connection, LastLook(keyed.mark, now), elsewhere))
     return Look(now, {stripe_id: tuple(documents) for stripe_id, documents in found.items()}, frozenset(mine))
+
+
+def _stands_twice(standing: Identity, hits: Sequence[LedgerDocument]) -> bool:
+    """Whether another document says the same; one of another amount is a person's, as a credit note made from the first."""
+    own = next((one for one in hits if (one.kind, one.number) == (standing.ledger_kind, standing.number)), None)
+    alike = [one for one in hits if own is not None and (one.currency, one.totals.gross) == (own.currency, own.totals.gross)]
+    return len(alike) > 1
 
 
 def _linked(

@@ -8,7 +8,7 @@ from cloudify_pipeline.accounting.documents import CORRECTED, SalesDocument, car
 from cloudify_pipeline.errors import Problem
 from cloudify_pipeline.ledgers.port import LedgerDocument, Operation, StoredKind
 from cloudify_pipeline.posting.log.standing import posted_amounts
-from cloudify_pipeline.posting.log.store import Identity, LogChange
+from cloudify_pipeline.posting.log.store import Identity, LogChange, PostingLog
 from cloudify_pipeline.posting.protocol import Executor, Find, Found
 
 PREFIX = "stripe:"
@@ -34,8 +34,13 @@ def stripe_id_of(key: str) -> str:
 
 
 def still_ours(stored: LedgerDocument, standing: Identity) -> bool:
-    """Whether what has the number of `standing` by now is what was linked: numbers are used again after a deletion."""
-    return standing.how == ACCEPTED or carries(stored.key, f"{PREFIX}{standing.stripe_id}")
+    """Whether what has the number of `standing` by now is what was linked: drafts' numbers are used again after a deletion.
+
+    A booked number is given once, so a reference that somebody wrote over makes no other document of it.
+    """
+    if standing.how == ACCEPTED or carries(stored.key, f"{PREFIX}{standing.stripe_id}"):
+        return True
+    return stored.kind == "booked_invoice" and _KEY.match(stored.key) is None
 
 
 async def stands(
@@ -61,7 +66,7 @@ async def stands(
     if len(hits) > 1:
         return several(document.key, hits)
     if not hits:
-        return gone(executor, standing, stored, customer)
+        return gone(executor.log, executor.connection, standing, stored, customer)
     found = hits[0]
     if (found.kind, found.number) != (standing.ledger_kind, standing.number) or standing.how == SEVERAL:
         link = linking(executor, document.stripe_id, found, FOUND, standing.source_hash)
@@ -77,14 +82,14 @@ def concluded(executor: Executor, key: str, found: LedgerDocument) -> list[LogCh
     return [change for operation in operations for change in executor.concluding(operation, key, found.number)]
 
 
-def gone(executor: Executor, standing: Identity, stored: LedgerDocument | None, customer: Number | None) -> Problem:
+def gone(log: PostingLog, connection: str, standing: Identity, stored: LedgerDocument | None, customer: Number | None) -> Problem:
     """Why nothing that carries the key of `standing` is found. `stored` is what has its number by now.
 
     A reference that somebody wrote over is another matter than a number that was given again.
     """
     words = f"{(standing.ledger_kind or 'document').replace('_', ' ')} {standing.number}"
     if stored is not None and not stored.key.startswith(PREFIX):
-        posted = posted_amounts(executor.log, executor.connection, [standing.stripe_id]).get(standing.stripe_id)
+        posted = posted_amounts(log, connection, [standing.stripe_id]).get(standing.stripe_id)
         alike = (
             posted == (stored.totals.gross, stored.currency) and customer is not None and str(customer) == str(stored.customer)
         )

@@ -8,6 +8,7 @@ import pytest
 
 from cloudify_pipeline.control.accept import accept
 from cloudify_pipeline.sandbox.economic.documents import book
+from cloudify_pipeline.sandbox.stripe.credit_notes import CreditLine
 from cloudify_pipeline_tests.whole_runs.conftest import Company
 from cloudify_pipeline_tests.whole_runs.test_changes import only
 
@@ -138,6 +139,40 @@ def test_a_reference_that_somebody_wrote_over_is_not_gone(company: Company) -> N
     company.now += timedelta(hours=1)
     assert company.sync().endings == [], "a person has said which it is"
     assert len(company.sandbox.economic.drafts()) == 1
+
+
+def test_a_reference_of_a_booked_invoice_that_somebody_wrote_over_changes_nothing(company: Company) -> None:
+    """A booked number is given once: it is the same document, to a replay and to what corrects it."""
+    invoice = company.pay(company.invoice(company.customer()))
+    company.sync()
+    ledger = company.sandbox.economic
+    booked = only(ledger.booked())
+    ledger.put("booked", booked["bookedInvoiceNumber"], {**booked, "references": {"other": "PO 4711"}})
+    company.now += timedelta(hours=1)
+    note = company.sandbox.stripe.create_credit_note(invoice, at=company.now)
+    company.now += timedelta(minutes=1)
+    run = company.sync()
+    assert run.codes() == {}
+    assert run.counts()["booked"] >= 1
+    assert f"stripe:{note}" in company.documents()
+    company.now += timedelta(hours=1)
+    assert company.sync(ids=(invoice,), again=True, named=(invoice,)).writes == []
+
+
+def test_what_corrects_a_draft_whose_reference_was_written_over_says_so(company: Company) -> None:
+    invoice = company.pay(company.invoice(company.customer()))
+    company.configure(invoices={"rules": [{"when": "paid", "create": "draft_invoice"}]})
+    company.sync()
+    number = rename(company, "PO 4711")
+    company.now += timedelta(hours=1)
+    line = str(company.sandbox.stripe.invoice(invoice)["lines"]["data"][0]["id"])
+    note = company.sandbox.stripe.create_credit_note(invoice, [CreditLine(line, 2_000)], at=company.now)
+    company.now += timedelta(minutes=1)
+    run = company.sync()
+    assert run.codes() == {invoice: "E-KEY-LOST", note: "E-DEPENDENCY"}
+    held = next(one.problem for one in run.endings if one.stripe_id == note)
+    assert held is not None
+    assert f"which it corrects: draft invoice {number} has “PO 4711” for a reference" in held.message
 
 
 def test_a_key_that_is_written_back_ends_the_hold(company: Company) -> None:

@@ -236,6 +236,57 @@ def test_an_invoice_that_stripe_shows_later_than_the_ledger_is_found_then(compan
     assert f"stripe:{old}" in before
 
 
+def test_a_payment_that_was_met_before_it_was_staged_is_not_posted_again_as_an_invoice(company: Company) -> None:
+    """It stands by itself; the log and what was staged are lost, and Stripe tells of both objects later than the ledger."""
+    begin(company)
+    company.now += timedelta(hours=2)
+    charge = company.sandbox.stripe.charge(company.customer(), 12_500, at=company.now - timedelta(hours=1))
+    company.sync()
+    before = company.documents()
+    assert f"stripe:{charge}" in before
+    for file in home().rglob("*"):
+        if file.is_file() and ("posting.db" in file.name or ".duckdb" in file.name):
+            file.unlink()
+    company.now += timedelta(days=2)
+    company.pay(company.invoice(company.customer("Ny ApS"), metadata={"as": "invoice"}))
+    company.sync(since=company.now - timedelta(hours=30))
+    invoice = company.invoice(str(company.sandbox.stripe.rows("charge")[0]["customer"]), metadata={"as": "invoice"})
+    company.sandbox.stripe.attach_payment(invoice, charge, at=company.now)
+    company.now += timedelta(hours=1)
+    run = company.sync(since=company.now - timedelta(days=30))
+    assert run.codes()[invoice] == "E-PAID-TWICE"
+    assert f"stripe:{invoice}" not in company.documents()
+
+
+def test_a_credit_note_that_a_person_made_from_ours_is_no_second_one(company: Company) -> None:
+    """The ledger copied the reference with it."""
+    first = begin(company)
+    (booked,) = company.sandbox.economic.booked()
+    number = booked["bookedInvoiceNumber"] + 1
+    amounts = {name: -booked[name] for name in ("netAmount", "vatAmount", "grossAmount")}
+    company.sandbox.economic.put("booked", number, {**booked, "bookedInvoiceNumber": number, **amounts})
+    company.now += timedelta(hours=2)
+    company.pay(company.invoice(company.customer(), metadata={"as": "invoice"}))
+    assert company.sync().codes() == {}
+    company.now += timedelta(hours=1)
+    assert first not in company.sync().codes()
+
+
+def test_a_document_that_was_doubled_by_somebody_is_told(company: Company) -> None:
+    first = begin(company)
+    (booked,) = company.sandbox.economic.booked()
+    number = booked["bookedInvoiceNumber"] + 1
+    company.sandbox.economic.put("booked", number, {**booked, "bookedInvoiceNumber": number})
+    company.now += timedelta(hours=2)
+    company.pay(company.invoice(company.customer("Ny ApS"), metadata={"as": "invoice"}))
+    company.sync()
+    company.now += timedelta(hours=1)
+    assert company.sync().codes()[first] == "E-DUP-KEY"
+    company.sandbox.economic.delete("booked", number)
+    company.now += timedelta(hours=1)
+    assert company.sync().counts() == {"booked": 1}
+
+
 def test_a_look_costs_a_handful_of_calls_however_long_the_ledger_is(company: Company) -> None:
     begin(company)
     fill(company.sandbox.economic, 2_500)
