@@ -58,6 +58,7 @@ def test_a_sync_on_wrong_numbers_ends_with_2_and_names_them_all(shop: Company, c
     assert not run.is_success
 
 
+@pytest.mark.exhaustive
 def test_a_held_record_refuses_nothing_whatever_check_ends_with(shop: Company, call: Call, load: Load) -> None:
     load()
     shop.sandbox.economic.delete("sales-accounts", "3/1")
@@ -66,6 +67,7 @@ def test_a_held_record_refuses_nothing_whatever_check_ends_with(shop: Company, c
     assert writes(shop) > 0
 
 
+@pytest.mark.exhaustive
 def test_what_check_found_right_is_not_checked_again_by_the_sync(shop: Company, call: Call, load: Load) -> None:
     load()
     checked = call("check", "--json").document["settings_check"]
@@ -76,6 +78,7 @@ def test_what_check_found_right_is_not_checked_again_by_the_sync(shop: Company, 
     assert charts(shop) - before == 2
 
 
+@pytest.mark.exhaustive
 def test_check_and_status_show_when_the_settings_were_checked_and_what_came_of_it(shop: Company, call: Call) -> None:
     assert "Settings: not checked yet; the first run that may write does it" in call("status").out
     assert "Settings and chart: green, " in call("check").out
@@ -87,6 +90,7 @@ def test_check_and_status_show_when_the_settings_were_checked_and_what_came_of_i
     assert [one["key"] for one in errors] == ["customers.defaults.payment_terms", "customers.defaults.group"]
 
 
+@pytest.mark.exhaustive
 def test_a_setting_that_was_set_is_checked_by_the_next_sync(shop: Company, call: Call, load: Load) -> None:
     load()
     assert call("sync").code == 1
@@ -100,6 +104,7 @@ def test_a_setting_that_was_set_is_checked_by_the_next_sync(shop: Company, call:
     assert call("sync").code == 1
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("words", [["replay", "--failed"], ["accept", "nordlys", "ID", "--post"], ["accept", "nordlys", "ID"]])
 def test_a_replay_and_a_persons_word_are_refused_like_a_sync(shop: Company, call: Call, load: Load, words: list[str]) -> None:
     load()
@@ -118,6 +123,7 @@ def test_a_replay_and_a_persons_word_are_refused_like_a_sync(shop: Company, call
     assert held_one(call) == held
 
 
+@pytest.mark.exhaustive
 def test_a_replay_that_only_plans_needs_no_check(shop: Company, call: Call, load: Load) -> None:
     load()
     assert call("sync").code == 1
@@ -133,6 +139,7 @@ def test_a_ledger_that_cannot_be_asked_ends_with_3(shop: Company, call: Call, lo
     assert (called.code, called.document["error"]["code"]) == (3, "E-CONN-GRANT")
 
 
+@pytest.mark.exhaustive
 def test_a_refusal_says_the_settings_and_no_secret(shop: Company, call: Call, load: Load) -> None:
     load()
     wrong(shop)

@@ -51,6 +51,7 @@ def writes(sandbox: Sandbox) -> int:
     return len(methods) - methods.count("GET")
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize(("job", "scope"), [("sync", {}), ("replay", {"everything": True})])
 def test_a_run_is_red_at_once_with_every_error_and_goes_on_when_they_are_mended(
     location: ModuleType, sandbox: Sandbox, job: str, scope: dict[str, bool]
@@ -72,6 +73,7 @@ def test_a_run_is_red_at_once_with_every_error_and_goes_on_when_they_are_mended(
     assert "settings:E-CHECK-FIRST" not in alerts()
 
 
+@pytest.mark.exhaustive
 def test_a_preview_needs_no_check(location: ModuleType, sandbox: Sandbox) -> None:
     change_settings(customers=WRONG)
     with instance() as recorded:
@@ -81,6 +83,7 @@ def test_a_preview_needs_no_check(location: ModuleType, sandbox: Sandbox) -> Non
     assert writes(sandbox) == 0
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize(
     ("chosen", "step"),
     [
@@ -101,6 +104,7 @@ def test_an_asset_of_the_ledger_that_is_materialised_alone_is_refused(
     assert writes(sandbox) == 0
 
 
+@pytest.mark.exhaustive
 def test_a_plan_that_is_materialised_alone_needs_no_check_and_one_with_its_posting_does(location: ModuleType) -> None:
     plans = ["plan/customers", "plan/products", "plan/documents"]
     change_settings(customers=WRONG)
@@ -122,6 +126,7 @@ def test_re_execution_checks_what_was_changed_meanwhile(location: ModuleType, sa
     assert writes(sandbox) == before
 
 
+@pytest.mark.exhaustive
 def test_the_pages_show_when_the_settings_were_checked_and_that_they_are_green(location: ModuleType) -> None:
     with instance() as recorded:
         result = run(location, "sync", recorded)

@@ -136,6 +136,7 @@ SWAPS = [("test A", "live A", "E-CONN-MODE"), ("live A", "test A", "E-CONN-MODE"
          ("test A", "live B", "E-CONN-MODE"), ("test A", "test B", "E-CONN-ACCOUNT")]  # fmt: skip
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("first", FIRST)
 @pytest.mark.parametrize(("before", "after", "code"), SWAPS)
 def test_after_any_first_contact_a_key_of_another_mode_or_account_is_refused_and_posts_nothing_of_either(
@@ -155,6 +156,7 @@ def test_after_any_first_contact_a_key_of_another_mode_or_account_is_refused_and
     assert documents(company) == {keys.invoices[before]}, "with the right key it goes on as if nothing had been"
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize(("before", "after", "code"), SWAPS)
 def test_a_trial_key_followed_by_another_one_and_rebound_books_the_other_accounts_past_and_nothing_of_the_trial(
     keys: Keys, before: str, after: str, code: str
@@ -186,6 +188,7 @@ def test_a_trial_key_followed_by_another_one_and_rebound_books_the_other_account
     assert whole.findings == []
 
 
+@pytest.mark.exhaustive
 def test_a_test_key_may_write_and_what_it_wrote_stays_when_the_connection_is_bound_to_a_live_one(keys: Keys) -> None:
     company = keys.company
     company.sync()
@@ -197,6 +200,7 @@ def test_a_test_key_may_write_and_what_it_wrote_stays_when_the_connection_is_bou
     assert documents(company) == {keys.invoices["test A"], keys.invoices["live A"]}
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("code", ["E-CONN-MODE", "E-CONN-ACCOUNT"])
 @pytest.mark.parametrize("question", [preview, check], ids=["preview", "check"])
 def test_preview_and_check_do_not_plan_from_what_another_key_read(
@@ -214,6 +218,7 @@ STEPS: dict[str, Callable[[OpenConnection], Any]] = {
 }
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("after", ["live A", "test B"])
 @pytest.mark.parametrize("step", STEPS)
 def test_a_key_that_is_swapped_between_two_steps_of_a_run_stops_the_next_step(keys: Keys, step: str, after: str) -> None:
@@ -226,6 +231,7 @@ def test_a_key_that_is_swapped_between_two_steps_of_a_run_stops_the_next_step(ke
     assert documents(company) == set()
 
 
+@pytest.mark.exhaustive
 def test_a_key_that_is_swapped_before_the_write_back_writes_nothing_into_the_other_account(keys: Keys) -> None:
     company = keys.company
     company.sync()
@@ -244,6 +250,7 @@ def test_a_rolled_key_of_the_same_account_goes_on_where_the_old_one_stopped(keys
     assert documents(company) == {keys.invoices["test A"]}
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize(
     ("before", "after", "goes_on"),
     [("test A", "test A, rolled", True), ("test A", "test B", False), ("live A", "live B", False)],
@@ -263,6 +270,7 @@ def test_where_no_key_may_name_its_account_an_object_that_it_knows_tells_whose_i
     assert documents(company) == {keys.invoices[before]}
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("lost", ["staging", "neither"])
 def test_an_account_that_was_unknown_is_bound_when_a_key_names_it_and_only_if_it_is_the_same(keys: Keys, lost: str) -> None:
     company = keys.company
@@ -288,6 +296,7 @@ def test_an_account_that_was_unknown_is_bound_when_a_key_names_it_and_only_if_it
     assert bound.account == ACCOUNT
 
 
+@pytest.mark.exhaustive
 def test_a_restricted_key_is_told_its_account_by_the_refusal_itself(keys: Keys) -> None:
     keys.company.sandbox.stripe.rights.discard("rak_accounts_kyc_basic_read")
     keys.company.sync()
@@ -298,6 +307,7 @@ def test_a_restricted_key_is_told_its_account_by_the_refusal_itself(keys: Keys) 
     assert bound.account == ACCOUNT
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize(
     ("pinned", "hidden", "code"),
     [(ACCOUNT, False, None), ("acct_1AnotherShop000000", False, "E-CONN-ACCOUNT"), (ACCOUNT, True, "E-CONN-ACCOUNT")],
@@ -326,6 +336,7 @@ def forget_the_binding(company: Company) -> None:
     opened.log.close()
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("mode", ["dry_run", "write"])
 @pytest.mark.parametrize(
     ("after", "code"),
@@ -356,6 +367,7 @@ def test_a_home_of_an_earlier_version_is_bound_by_what_is_staged(keys: Keys, mod
     assert documents(company) == booked
 
 
+@pytest.mark.exhaustive
 def test_a_home_of_an_earlier_version_in_which_both_modes_are_mixed_is_read_anew_only_by_a_persons_word(keys: Keys) -> None:
     company = keys.company
     company.configure(write_mode="dry_run")
@@ -402,6 +414,7 @@ def test_an_event_of_the_other_mode_names_nothing_that_is_read(keys: Keys) -> No
     assert documents(company) == {keys.invoices["test A"]}
 
 
+@pytest.mark.exhaustive
 def test_an_old_staging_file_of_another_account_is_thrown_away_and_read_anew(keys: Keys) -> None:
     company = keys.company
     company.configure(write_mode="dry_run")
@@ -418,6 +431,7 @@ def test_an_old_staging_file_of_another_account_is_thrown_away_and_read_anew(key
     assert documents(company) == {keys.invoices["live A"]}
 
 
+@pytest.mark.exhaustive
 def test_a_run_that_still_reads_the_former_account_stages_nothing_after_the_rebinding(keys: Keys) -> None:
     company = keys.company
     company.configure(write_mode="dry_run")
@@ -443,6 +457,7 @@ def test_a_run_asks_whose_key_it_is_once(keys: Keys) -> None:
         keys.company.now += timedelta(hours=1)
 
 
+@pytest.mark.exhaustive
 def test_connect_and_check_say_that_it_is_test_mode(keys: Keys) -> None:
     report = ask(keys.company, connect)
     assert report.stripe.facts["data"].startswith("test mode")
@@ -451,6 +466,7 @@ def test_connect_and_check_say_that_it_is_test_mode(keys: Keys) -> None:
     assert found.facts["Stripe"] == f"{ACCOUNT} in test mode"
 
 
+@pytest.mark.exhaustive
 def test_a_rebinding_while_a_run_posts_is_refused_and_changes_nothing(keys: Keys) -> None:
     company = keys.company
     ask(company, sync.stage)

@@ -82,6 +82,7 @@ def test_a_deleted_draft_that_is_replayed_by_name_within_the_hour_is_a_new_draft
     assert company.documents() == {f"stripe:{invoice}": ("draft_invoice", GROSS)}
 
 
+@pytest.mark.exhaustive
 def test_a_deleted_draft_among_all_that_failed_is_not_posted_anew(company: Company) -> None:
     invoice = posted(company)
     delete_draft(company)
@@ -102,6 +103,7 @@ def test_a_draft_that_was_booked_by_hand_is_booked_here_too(company: Company) ->
     assert f"stripe:{invoice}" in company.documents()
 
 
+@pytest.mark.exhaustive
 def test_an_order_that_somebody_made_an_invoice_of_is_not_held(company: Company) -> None:
     invoice = posted(company, "draft_order")
     ledger = company.sandbox.economic
@@ -141,6 +143,7 @@ def test_a_reference_that_somebody_wrote_over_is_not_gone(company: Company) -> N
     assert len(company.sandbox.economic.drafts()) == 1
 
 
+@pytest.mark.exhaustive
 def test_a_reference_of_a_booked_invoice_that_somebody_wrote_over_changes_nothing(company: Company) -> None:
     """A booked number is given once: it is the same document, to a replay and to what corrects it."""
     invoice = company.pay(company.invoice(company.customer()))
@@ -159,6 +162,7 @@ def test_a_reference_of_a_booked_invoice_that_somebody_wrote_over_changes_nothin
     assert company.sync(ids=(invoice,), again=True, named=(invoice,)).writes == []
 
 
+@pytest.mark.exhaustive
 def test_what_corrects_a_draft_whose_reference_was_written_over_says_so(company: Company) -> None:
     invoice = company.pay(company.invoice(company.customer()))
     company.configure(invoices={"rules": [{"when": "paid", "create": "draft_invoice"}]})
@@ -175,6 +179,7 @@ def test_what_corrects_a_draft_whose_reference_was_written_over_says_so(company:
     assert f"which it corrects: draft invoice {number} has “PO 4711” for a reference" in held.message
 
 
+@pytest.mark.exhaustive
 def test_a_key_that_is_written_back_ends_the_hold(company: Company) -> None:
     invoice = posted(company)
     rename(company, "")
@@ -185,12 +190,14 @@ def test_a_key_that_is_written_back_ends_the_hold(company: Company) -> None:
     assert (run.writes, run.counts(), run.codes()) == ([], {"posted": 1}, {})
 
 
+@pytest.mark.exhaustive
 def test_a_number_that_another_customers_draft_has_by_now_is_gone(company: Company) -> None:
     invoice = posted(company)
     rename(company, "an offer of ours", customer={"customerNumber": 9_999})
     assert company.sync().codes() == {invoice: "E-GONE"}
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("word", ["post", "link"])
 def test_post_anew_looks_for_what_somebody_has_put_in_its_place(company: Company, word: str) -> None:
     """The draft was deleted and keyed again by hand, without the key."""

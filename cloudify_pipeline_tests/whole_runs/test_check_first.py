@@ -101,6 +101,7 @@ def test_a_first_run_on_wrong_numbers_is_refused_with_all_of_them_and_sends_noth
     assert company.documents() == {}
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("mode", ["dry_run", "read_only"])
 def test_a_run_that_may_not_write_needs_no_check(company: Company, mode: str) -> None:
     no_such_group(company)
@@ -110,6 +111,7 @@ def test_a_run_that_may_not_write_needs_no_check(company: Company, mode: str) ->
     assert kept(company) is None
 
 
+@pytest.mark.exhaustive
 def test_a_barred_month_a_hole_for_some_and_a_held_record_refuse_nothing(company: Company) -> None:
     company.sandbox.economic.set_period("2026-09-01", barred=True)
     company.configure(go_live_from="2026-09-10T00:00:00+02:00")
@@ -126,6 +128,7 @@ def test_a_barred_month_a_hole_for_some_and_a_held_record_refuse_nothing(company
     assert checked.errors == ()
 
 
+@pytest.mark.exhaustive
 def test_a_ledger_that_does_not_answer_is_no_refusal_and_nothing_is_kept(
     company: Company, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -152,6 +155,7 @@ def test_settings_that_are_green_are_not_checked_again(company: Company) -> None
     assert again.calls == [("GET", "/self")], "nothing is due, and nothing is asked beyond whose books these are"
 
 
+@pytest.mark.exhaustive
 def test_a_group_that_goes_after_a_green_check_holds_what_it_touches_and_the_rest_goes_on(company: Company) -> None:
     company.sandbox.economic.add_customer(customerNumber=4711, name="Kendt ApS", email="kendt@example.com")
     no_such_group(company, 3)
@@ -169,6 +173,7 @@ def test_a_group_that_goes_after_a_green_check_holds_what_it_touches_and_the_res
     assert ALERT not in alerts(company)
 
 
+@pytest.mark.exhaustive
 def test_a_check_by_hand_that_finds_the_chart_moved_does_not_stop_the_runs(company: Company) -> None:
     no_such_group(company, 3)
     company.sync()
@@ -195,6 +200,7 @@ def test_a_ledger_that_was_mended_is_checked_again_with_the_same_settings(compan
     assert set(company.documents()) == {f"stripe:{invoice}"}
 
 
+@pytest.mark.exhaustive
 def test_settings_that_were_green_before_others_were_tried_are_green_still(company: Company) -> None:
     company.sync()
     no_such_group(company)
@@ -206,6 +212,7 @@ def test_settings_that_were_green_before_others_were_tried_are_green_still(compa
     assert alerts(company) == []
 
 
+@pytest.mark.exhaustive
 def test_what_was_checked_in_a_dry_run_is_not_checked_again_when_writing_is_on(company: Company) -> None:
     company.configure(write_mode="dry_run")
     check(company)
@@ -215,6 +222,7 @@ def test_what_was_checked_in_a_dry_run_is_not_checked_again_when_writing_is_on(c
     assert charts(company, before) == 0
 
 
+@pytest.mark.exhaustive
 def test_another_setting_is_checked_before_it_is_written_with(company: Company) -> None:
     company.sync()
     company.configure(limits={"max_documents_per_run": 7})
@@ -223,6 +231,7 @@ def test_another_setting_is_checked_before_it_is_written_with(company: Company) 
     assert charts(company, before) == 1
 
 
+@pytest.mark.exhaustive
 def test_a_check_against_one_agreement_says_nothing_of_another(company: Company) -> None:
     first = company.sandbox.economic.fact("agreement")
     company.configure(write_mode="dry_run")
@@ -239,6 +248,7 @@ def test_a_check_against_one_agreement_says_nothing_of_another(company: Company)
     assert with_connection(company, agreements) == {str(first): True, "7654321": False}
 
 
+@pytest.mark.exhaustive
 def test_a_log_that_is_older_than_the_check_lets_it_be_made_again(company: Company, tmp_path: Path) -> None:
     log = Path(os.environ["CLOUDIFY_HOME"]) / "posting.db"
     with_connection(company, lambda opened: None)
@@ -271,6 +281,7 @@ async def told(opened: OpenConnection) -> object:
     return await write_back(opened, [])
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("step", [customers, products, documents, told])
 def test_settings_that_change_between_planning_and_posting_are_checked_by_each_step(
     company: Company, step: Callable[[OpenConnection], Awaitable[object]]
@@ -293,6 +304,7 @@ def test_settings_that_change_between_planning_and_posting_are_checked_by_each_s
     assert nothing_was_written(company)
 
 
+@pytest.mark.exhaustive
 def test_a_plan_that_is_not_to_be_posted_needs_no_check(company: Company) -> None:
     no_such_group(company)
 
@@ -304,6 +316,7 @@ def test_a_plan_that_is_not_to_be_posted_needs_no_check(company: Company) -> Non
     assert kept(company) is None
 
 
+@pytest.mark.exhaustive
 def test_a_check_is_made_before_the_calls_of_the_posting_are_planned(company: Company) -> None:
     company.pay(company.invoice(company.customer()))
     company.sync()
@@ -320,6 +333,7 @@ def test_a_check_is_made_before_the_calls_of_the_posting_are_planned(company: Co
 # -- what is kept and told ----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.exhaustive
 def test_each_check_is_kept_with_its_time_and_errors_and_stands_in_the_audit_chain(company: Company) -> None:
     no_such_group(company, 9)
     refused(company)
@@ -337,6 +351,7 @@ def test_each_check_is_kept_with_its_time_and_errors_and_stands_in_the_audit_cha
     assert with_connection(company, verified)["whole"]
 
 
+@pytest.mark.exhaustive
 def test_two_runs_at_once_are_both_refused_and_one_alert_is_told(company: Company) -> None:
     no_such_group(company)
 
@@ -349,6 +364,7 @@ def test_two_runs_at_once_are_both_refused_and_one_alert_is_told(company: Compan
     assert with_connection(company, verified)["whole"]
 
 
+@pytest.mark.exhaustive
 def test_there_is_one_alert_while_it_lasts_and_a_green_check_clears_it(company: Company) -> None:
     company.pay(company.invoice(company.customer()))
     company.sync()
@@ -373,6 +389,7 @@ def test_there_is_one_alert_while_it_lasts_and_a_green_check_clears_it(company: 
     assert alerts(company) == []
 
 
+@pytest.mark.exhaustive
 def test_the_alert_is_over_when_nothing_is_to_be_written_any_more(company: Company) -> None:
     no_such_group(company)
     refused(company)

@@ -59,6 +59,7 @@ def test_a_course_and_what_bears_vat_are_paid_together(company: Company) -> None
     assert totals(booked(company, charge)) == money(500, 25)
 
 
+@pytest.mark.exhaustive
 def test_an_exempt_buyer_pays_by_payment_link_and_no_vat_is_booked(company: Company) -> None:
     customer = company.customer(tax_exempt="exempt")
     _, charge = sell(company, [Line(company.price)], customer=customer, payment_link="plink_1", tax_rates=[company.rate])
@@ -66,6 +67,7 @@ def test_an_exempt_buyer_pays_by_payment_link_and_no_vat_is_booked(company: Comp
     assert totals(booked(company, charge)) == (Decimal(100), Decimal(0))
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("inclusive", [False, True])
 def test_lines_prices_discount_and_vat_are_the_sessions(company: Company, inclusive: bool) -> None:
     stripe = company.sandbox.stripe
@@ -79,6 +81,7 @@ def test_lines_prices_discount_and_vat_are_the_sessions(company: Company, inclus
     assert later(company).calls == [("GET", "/self")]
 
 
+@pytest.mark.exhaustive
 def test_a_session_of_more_lines_than_stripe_embeds(company: Company) -> None:
     _, charge = sell(company, [Line(company.price) for _ in range(130)], tax_rates=[company.rate])
     assert company.sync().codes() == {}
@@ -86,6 +89,7 @@ def test_a_session_of_more_lines_than_stripe_embeds(company: Company) -> None:
     assert len(booked(company, charge)["lines"]) == 130
 
 
+@pytest.mark.exhaustive
 def test_a_guest_of_the_default_customer_is_taxed_by_what_it_typed(company: Company) -> None:
     company.configure(customers={"default_customer": 1001, "defaults": {"payment_terms": 1, "group": 1}})
     typed = {"address": {**HOME, "country": "NO", "postal_code": "0150", "city": "Oslo"}}
@@ -95,6 +99,7 @@ def test_a_guest_of_the_default_customer_is_taxed_by_what_it_typed(company: Comp
     assert booked(company, charge)["recipient"]["name"] == "Karen Blixen"
 
 
+@pytest.mark.exhaustive
 def test_an_eu_business_types_its_vat_number(company: Company) -> None:
     customer = company.customer("Müller GmbH", country="DE", tax_ids=[("eu_vat", "DE136695976", "verified")])
     _, charge = sell(company, [Line(company.price)], customer=customer)
@@ -107,6 +112,7 @@ def test_stripe_and_the_ledger_tax_it_otherwise_and_it_is_held(company: Company)
     assert company.sync().codes() == {charge: "E-VAT-RATE"}
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("broken", ["amount", "tax", "lines"])
 def test_what_does_not_add_up_is_held_with_both_figures(company: Company, broken: str) -> None:
     session, charge = sell(company, [Line(company.price)], tax_rates=[company.rate])
@@ -128,6 +134,7 @@ def test_what_does_not_add_up_is_held_with_both_figures(company: Company, broken
     assert re.search(re.escape(wanted[broken]), held.problem.message), held.problem.message
 
 
+@pytest.mark.exhaustive
 def test_the_session_is_asked_for_when_its_event_comes_after_the_payment(company: Company) -> None:
     company.sync()
     company.now += timedelta(hours=1)
@@ -142,6 +149,7 @@ def test_the_session_is_asked_for_when_its_event_comes_after_the_payment(company
     assert totals(booked(company, charge)) == (Decimal(100), Decimal(0))
 
 
+@pytest.mark.exhaustive
 def test_a_payment_whose_session_may_not_be_read_is_held_and_posted_when_it_may(company: Company) -> None:
     stripe = company.sandbox.stripe
     stripe.rights.discard("rak_checkout_session_read")
@@ -156,6 +164,7 @@ def test_a_payment_whose_session_may_not_be_read_is_held_and_posted_when_it_may(
     assert totals(booked(company, charge)) == (Decimal(100), Decimal(0))
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("linked", [True, False])
 def test_a_session_makes_an_invoice_after_its_payment_and_only_that_is_booked(company: Company, linked: bool) -> None:
     company.sync()
@@ -169,6 +178,7 @@ def test_a_session_makes_an_invoice_after_its_payment_and_only_that_is_booked(co
     assert later(company).calls == [("GET", "/self")]
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("amount", [None, 5_000])
 def test_a_refund_takes_back_what_the_session_sold(company: Company, amount: int | None) -> None:
     company.configure(invoices={"corrections": {"refunds": "credit"}})
@@ -181,6 +191,7 @@ def test_a_refund_takes_back_what_the_session_sold(company: Company, amount: int
     assert totals(booked(company, refund)) == (-Decimal(amount or 10_000) / 100, Decimal(0))
 
 
+@pytest.mark.exhaustive
 def test_a_session_becomes_known_after_its_payment_was_booked_with_vat(company: Company) -> None:
     company.configure(invoices={"corrections": {"refunds": "credit"}})
     stripe = company.sandbox.stripe
@@ -205,6 +216,7 @@ def test_a_session_becomes_known_after_its_payment_was_booked_with_vat(company: 
     assert totals(booked(company, refund)) == money(-100, -25), "what is taken back is what was booked"
 
 
+@pytest.mark.exhaustive
 def test_an_invoice_is_made_of_a_session_whose_payment_was_booked(company: Company) -> None:
     """The payment's document, made of the session, is taken back with the session's own VAT."""
     company.configure(invoices={"paid_twice": "credit"})

@@ -138,6 +138,7 @@ def test_an_invoice_booked_in_zone_1_stays_explained_so_when_settings_say_zone_3
     }
 
 
+@pytest.mark.exhaustive
 def test_the_command_says_when_by_which_settings_and_what_would_be_planned_today(
     company: Company, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -158,6 +159,7 @@ def test_the_command_says_when_by_which_settings_and_what_would_be_planned_today
     assert "Planned today otherwise, which changes nothing of what stands" in words
 
 
+@pytest.mark.exhaustive
 def test_goods_that_were_sold_as_services_stay_services_in_a_return_that_was_filed(company: Company) -> None:
     company.configure(vat={"supply_default": "services"})
     company.pay(company.invoice(company.customer("Müller GmbH", "DE", tax_ids=GERMAN), tax_rates=[]))
@@ -169,6 +171,7 @@ def test_goods_that_were_sold_as_services_stay_services_in_a_return_that_was_fil
     assert (found.parts, found.listed, dict(found.boxes)) == (before.parts, before.listed, dict(before.boxes))
 
 
+@pytest.mark.exhaustive
 def test_a_customer_that_was_taken_from_the_ledger_stays_explained_by_how_it_was_found(company: Company) -> None:
     buyer = company.customer(email="faktura@example.com")
     number = company.sandbox.economic.add_customer(name="Frøstrup ApS", email="faktura@example.com")["customerNumber"]
@@ -186,6 +189,7 @@ def test_a_customer_that_was_taken_from_the_ledger_stays_explained_by_how_it_was
 # -- other documents --------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.exhaustive
 def test_a_credit_note_is_explained_by_what_was_decided_when_it_was_posted(company: Company) -> None:
     invoice = company.pay(company.invoice(company.customer()))
     company.sync()
@@ -203,6 +207,7 @@ def test_a_credit_note_is_explained_by_what_was_decided_when_it_was_posted(compa
     assert found.actual.gross == Decimal("-125.00")
 
 
+@pytest.mark.exhaustive
 def test_a_draft_that_is_replaced_gets_a_decision_of_its_own_and_settings_alone_give_it_none(company: Company) -> None:
     company.configure(invoices=DRAFTS)
     invoice = company.pay(company.invoice(company.customer()))
@@ -226,6 +231,7 @@ def test_a_draft_that_is_replaced_gets_a_decision_of_its_own_and_settings_alone_
     assert {one.target: one.result for one in found.fields}["notes.textLine1"] == "Aftale 17"
 
 
+@pytest.mark.exhaustive
 def test_a_draft_that_is_booked_later_is_explained_by_what_booked_it(company: Company) -> None:
     company.configure(invoices=DRAFTS)
     invoice = company.pay(company.invoice(company.customer()))
@@ -237,6 +243,7 @@ def test_a_draft_that_is_booked_later_is_explained_by_what_booked_it(company: Co
     assert (found.planned, found.rule, kept(company, invoice)) == ("booked_invoice", FIRST_RULE, 2)
 
 
+@pytest.mark.exhaustive
 def test_what_was_changed_in_stripe_after_the_booking_changes_nothing_of_what_was_decided(company: Company) -> None:
     invoice = company.pay(company.invoice(company.customer()))
     company.sync()
@@ -252,6 +259,7 @@ def test_what_was_changed_in_stripe_after_the_booking_changes_nothing_of_what_wa
     assert [(one.what, one.then, one.today) for one in found.today.changes] == [("notes.textLine1", "", "Aftale 17")]
 
 
+@pytest.mark.exhaustive
 def test_what_is_not_in_the_ledger_is_planned_as_ever(company: Company) -> None:
     held = company.pay(company.invoice(company.customer(country=None)))
     company.sync()
@@ -260,6 +268,7 @@ def test_what_is_not_in_the_ledger_is_planned_as_ever(company: Company) -> None:
     assert found.trouble is not None
 
 
+@pytest.mark.exhaustive
 def test_runs_that_send_nothing_keep_nothing(company: Company) -> None:
     invoice = company.pay(company.invoice(company.customer()))
     for _ in range(3):
@@ -287,6 +296,7 @@ def die_before_recording(company: Company, **scope: Any) -> None:
             company.sync(**scope)
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("then", ["held", "planned otherwise", "planned the same"])
 def test_a_run_that_died_behind_its_booking_is_explained_and_declared_by_what_it_had_decided(company: Company, then: str) -> None:
     company.configure(vat={"supply_default": "services"})
@@ -315,6 +325,7 @@ def test_a_run_that_died_behind_its_booking_is_explained_and_declared_by_what_it
     assert filed(company).boxes["b_services"].net == Decimal("100.00")
 
 
+@pytest.mark.exhaustive
 def test_a_run_that_died_behind_the_replacing_of_a_draft_leaves_the_sale_of_the_new_one(company: Company) -> None:
     company.configure(invoices=DRAFTS)
     invoice = company.pay(company.invoice(company.customer("Fjell AS", "NO"), tax_rates=[]))
@@ -336,6 +347,7 @@ def test_a_run_that_died_behind_the_replacing_of_a_draft_leaves_the_sale_of_the_
 # -- a log that does not know ------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.exhaustive
 def test_a_document_that_a_lost_log_finds_in_the_ledger_is_not_explained_by_todays_plan(
     company: Company, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -365,6 +377,7 @@ def test_a_document_that_a_lost_log_finds_in_the_ledger_is_not_explained_by_toda
     ]
 
 
+@pytest.mark.exhaustive
 def test_a_zone_that_a_lost_log_would_decide_otherwise_is_no_evidence(company: Company) -> None:
     company.pay(company.invoice(company.customer("Fjell AS", "NO"), tax_rates=[]))
     company.sync()
@@ -381,6 +394,7 @@ def test_a_zone_that_a_lost_log_would_decide_otherwise_is_no_evidence(company: C
     assert (found.agrees, found.boxes["c"].net) == (True, Decimal("100.00"))
 
 
+@pytest.mark.exhaustive
 def test_what_an_earlier_version_posted_says_so(company: Company) -> None:
     invoice = company.pay(company.invoice(company.customer()))
     company.sync()
@@ -427,6 +441,7 @@ def test_usage_after_a_lost_log_counts_what_stands_once_in_the_month_of_its_date
     assert used(company) == [*november, Month("2026-12", booked_invoices=1)]
 
 
+@pytest.mark.exhaustive
 def test_usage_after_a_lost_log_counts_a_found_draft_that_is_replaced_and_booked_once(company: Company) -> None:
     company.configure(invoices=DRAFTS)
     invoice = company.pay(company.invoice(company.customer()))
@@ -444,6 +459,7 @@ def test_usage_after_a_lost_log_counts_a_found_draft_that_is_replaced_and_booked
     assert used(company) == [Month("2026-11", booked_invoices=1)]
 
 
+@pytest.mark.exhaustive
 def test_usage_after_a_lost_log_leaves_out_what_another_stripe_account_has_in_the_same_books(company: Company) -> None:
     company.configure(invoices=DRAFTS)
     company.pay(company.invoice(company.customer()))
@@ -461,6 +477,7 @@ def test_usage_after_a_lost_log_leaves_out_what_another_stripe_account_has_in_th
 # -- the archive -------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.exhaustive
 def test_the_archive_tells_rule_vat_decision_and_lineage_and_brings_them_back(
     company: Company, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -491,6 +508,7 @@ def test_the_archive_tells_rule_vat_decision_and_lineage_and_brings_them_back(
     shutil.rmtree(tmp_path / "archive")
 
 
+@pytest.mark.exhaustive
 def test_a_decision_of_an_invoice_with_three_lines_takes_less_than_two_kilobytes(company: Company) -> None:
     invoice = company.pay(company.invoice(company.customer(), lines=[Line(company.price) for _ in range(3)]))
     company.sync()

@@ -29,6 +29,7 @@ def is_held(run: Run, invoice: str) -> bool:
     return run.codes().get(invoice) == "E-DUP-HUMAN" and not any("/invoices" in path for _, path in run.writes)
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("place", ["other", "heading", "textLine1", "textLine2"])
 @pytest.mark.parametrize("kind", ["booked", "drafts", "orders"])
 def test_a_sale_keyed_by_hand_on_a_collective_debtor_with_stripes_number_is_not_booked_again(
@@ -54,6 +55,7 @@ def test_a_predecessor_booked_the_id_of_the_invoice_six_days_earlier_as_referenc
     assert "over 125.00 DKK" in ending.problem.message
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("which", ["payment_intent", "charge"])
 def test_a_predecessor_named_the_payment_of_an_invoice(company: Company, which: str) -> None:
     invoice = sold(company)
@@ -62,6 +64,7 @@ def test_a_predecessor_named_the_payment_of_an_invoice(company: Company, which: 
     assert is_held(company.sync(), invoice)
 
 
+@pytest.mark.exhaustive
 def test_a_payment_without_invoice_that_somebody_keyed_by_its_id(company: Company) -> None:
     company.configure(products={"no_product": "HAND"})
     charge = company.sandbox.stripe.charge(company.customer(), 12_500, at=company.now - timedelta(hours=3))
@@ -69,6 +72,7 @@ def test_a_payment_without_invoice_that_somebody_keyed_by_its_id(company: Compan
     assert is_held(company.sync(), charge)
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize(
     "text",
     ["Faktura {0}2", "X{0}", "{0}A", "stripe:in_1SomebodyElse", "en anden faktura"],
@@ -79,6 +83,7 @@ def test_a_text_that_only_begins_like_the_number_is_nobodys_twin(company: Compan
     assert company.sync().counts() == {"booked": 1}
 
 
+@pytest.mark.exhaustive
 def test_what_carries_the_key_of_another_stripe_object_is_no_twin_whatever_its_texts(company: Company) -> None:
     """The other account sells under the same numbers."""
     invoice = sold(company)
@@ -92,6 +97,7 @@ def test_our_word_before_a_number_is_no_key(company: Company) -> None:
     assert is_held(company.sync(), invoice)
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("number", ["1001", "20261001", "A-17"])
 @pytest.mark.parametrize(("net", "currency", "twin"), [("100", "DKK", True), ("100.01", "DKK", False), ("100", "EUR", False)])
 def test_a_number_of_digits_or_few_signs_counts_with_currency_and_gross_only(
@@ -105,6 +111,7 @@ def test_a_number_of_digits_or_few_signs_counts_with_currency_and_gross_only(
     assert run.counts() == ({"held": 1} if twin else {"booked": 1})
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("number", ["FAK(2026)*7", "A$B,C-0007", "[2026]-0007", "N%7_2026-07", "Ærø 2026/07", "A\u030arhus-0007"])
 def test_a_number_of_signs_that_filters_give_a_meaning_is_found(company: Company, number: str) -> None:
     invoice = sold(company)
@@ -113,6 +120,7 @@ def test_a_number_of_signs_that_filters_give_a_meaning_is_found(company: Company
     assert is_held(company.sync(), invoice)
 
 
+@pytest.mark.exhaustive
 def test_what_is_accepted_as_the_document_in_the_ledger_is_linked_and_never_written_to(company: Company) -> None:
     invoice = sold(company)
     theirs = by_hand(company, day="2026-03-02", net="80", other=invoice)
@@ -125,6 +133,7 @@ def test_what_is_accepted_as_the_document_in_the_ledger_is_linked_and_never_writ
     assert company.sandbox.economic.booked() == [theirs]
 
 
+@pytest.mark.exhaustive
 def test_what_is_accepted_with_post_is_booked_beside_it_once(company: Company) -> None:
     invoice = sold(company)
     by_hand(company, day="2026-03-02", net="80", other=invoice)
@@ -137,6 +146,7 @@ def test_what_is_accepted_with_post_is_booked_beside_it_once(company: Company) -
     assert company.sync().writes == []
 
 
+@pytest.mark.exhaustive
 def test_a_document_that_is_linked_already_is_no_twin_of_another_invoice(company: Company) -> None:
     """One document of a person names two invoices, and is said to be the first's."""
     first = sold(company)
@@ -172,6 +182,7 @@ def test_an_invoice_by_hand_is_not_the_twin_of_the_credit_note_that_takes_it_bac
     assert keyed[f"stripe:{note}"] == Decimal("-125.00")
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("names", ["the note", "its invoice"])
 def test_a_credit_note_that_somebody_entered_by_hand_is_not_booked_again(company: Company, names: str) -> None:
     invoice = sold(company)
@@ -188,6 +199,7 @@ def test_a_credit_note_that_somebody_entered_by_hand_is_not_booked_again(company
     assert is_held(company.sync(), note)
 
 
+@pytest.mark.exhaustive
 def test_a_document_that_another_account_or_customer_is_named_on_holds_nothing(company: Company) -> None:
     """The customer's id and e-mail stand on many documents."""
     buyer = company.customer(email="nyt@example.com")

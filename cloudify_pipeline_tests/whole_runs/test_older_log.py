@@ -87,8 +87,16 @@ RETURNS = {
 }
 
 
-@pytest.mark.parametrize("later", [timedelta(minutes=5), timedelta(hours=30)], ids=["at once", "a day later"])
-@pytest.mark.parametrize("way", RETURNS)
+LATER = {"at once": timedelta(minutes=5), "a day later": timedelta(hours=30)}
+SEEN = "posting.db of yesterday's backup", "at once"
+CASES = [
+    pytest.param(way, later, id=f"{way}, {when}", marks=() if (way, when) == SEEN else pytest.mark.exhaustive)
+    for way in RETURNS
+    for when, later in LATER.items()
+]
+
+
+@pytest.mark.parametrize(("way", "later"), CASES)
 def test_everything_since_the_backup_was_posted_again(company: Company, tmp_path: Path, way: str, later: timedelta) -> None:
     files, archive = RETURNS[way]
     first = begin(company)
@@ -202,6 +210,7 @@ async def both_at_once(opened: list[OpenConnection]) -> None:
         await asyncio.gather(*(post(one, f"run {n}") for n, one in enumerate(opened)))
 
 
+@pytest.mark.exhaustive
 def test_what_another_account_posted_in_the_same_books_is_left(company: Company) -> None:
     begin(company)
     (booked,) = company.sandbox.economic.booked()
@@ -217,6 +226,7 @@ def test_what_another_account_posted_in_the_same_books_is_left(company: Company)
     opened.log.close()
 
 
+@pytest.mark.exhaustive
 def test_an_invoice_that_stripe_shows_later_than_the_ledger_is_found_then(company: Company) -> None:
     """Its document was seen when its invoice was older than what was read of Stripe."""
     old = company.pay(company.invoice(company.customer(), metadata={"as": "invoice"}))
@@ -236,6 +246,7 @@ def test_an_invoice_that_stripe_shows_later_than_the_ledger_is_found_then(compan
     assert f"stripe:{old}" in before
 
 
+@pytest.mark.exhaustive
 def test_a_payment_that_was_met_before_it_was_staged_is_not_posted_again_as_an_invoice(company: Company) -> None:
     """It stands by itself; the log and what was staged are lost, and Stripe tells of both objects later than the ledger."""
     begin(company)
@@ -258,6 +269,7 @@ def test_a_payment_that_was_met_before_it_was_staged_is_not_posted_again_as_an_i
     assert f"stripe:{invoice}" not in company.documents()
 
 
+@pytest.mark.exhaustive
 def test_a_credit_note_that_a_person_made_from_ours_is_no_second_one(company: Company) -> None:
     """The ledger copied the reference with it."""
     first = begin(company)
@@ -272,6 +284,7 @@ def test_a_credit_note_that_a_person_made_from_ours_is_no_second_one(company: Co
     assert first not in company.sync().codes()
 
 
+@pytest.mark.exhaustive
 def test_a_document_that_was_doubled_by_somebody_is_told(company: Company) -> None:
     first = begin(company)
     (booked,) = company.sandbox.economic.booked()
@@ -302,6 +315,7 @@ def test_a_look_costs_a_handful_of_calls_however_long_the_ledger_is(company: Com
     assert len(looked) == 11
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize(("holds", "looks"), [(timedelta(minutes=20), 1), (timedelta(0), 3)])
 def test_a_long_run_looks_again_before_a_second_homes_creates_are_forgotten(
     company: Company, monkeypatch: pytest.MonkeyPatch, holds: timedelta, looks: int

@@ -60,6 +60,7 @@ def test_a_payment_is_booked_and_then_attached_to_an_invoice(company: Company, h
     assert gross(company) == {f"stripe:{charge}": Decimal("125.00")}
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("decision", ["keep", "post"])
 def test_a_person_says_what_becomes_of_the_second_object(company: Company, decision: str) -> None:
     customer = company.customer()
@@ -76,6 +77,7 @@ def test_a_person_says_what_becomes_of_the_second_object(company: Company, decis
     assert (again.writes, [one for one in again.endings if one.state in {"held", "failed"}]) == ([], [])
 
 
+@pytest.mark.exhaustive
 def test_an_invoice_is_paid_by_two_payments_and_one_of_them_stands(company: Company) -> None:
     customer = company.customer()
     charge = booked_payment(company, customer, 5_000)
@@ -90,6 +92,7 @@ def test_an_invoice_is_paid_by_two_payments_and_one_of_them_stands(company: Comp
     assert gross(company) == {f"stripe:{charge}": Decimal("50.00")}
 
 
+@pytest.mark.exhaustive
 def test_a_payment_pays_an_invoice_of_another_amount(company: Company) -> None:
     customer = company.customer()
     charge = booked_payment(company, customer, 20_000)
@@ -99,6 +102,7 @@ def test_a_payment_pays_an_invoice_of_another_amount(company: Company) -> None:
     assert (run.writes, run.codes()) == ([], {invoice: "E-PAID-TWICE"})
 
 
+@pytest.mark.exhaustive
 def test_a_payment_is_attached_to_two_invoices(company: Company) -> None:
     customer = company.customer()
     charge = booked_payment(company, customer, 25_000)
@@ -110,6 +114,7 @@ def test_a_payment_is_attached_to_two_invoices(company: Company) -> None:
     assert gross(company) == {f"stripe:{charge}": Decimal("250.00")}
 
 
+@pytest.mark.exhaustive
 def test_the_invoice_stands_first_and_its_payment_is_never_booked_beside_it(company: Company) -> None:
     company.configure(invoices={"rules": [{"when": "finalized", "create": "booked_invoice"}]})
     customer = company.customer()
@@ -122,6 +127,7 @@ def test_the_invoice_stands_first_and_its_payment_is_never_booked_beside_it(comp
     assert gross(company) == {f"stripe:{invoice}": Decimal("125.00")}
 
 
+@pytest.mark.exhaustive
 def test_a_payment_that_waits_gets_an_invoice_and_waits_no_longer(company: Company) -> None:
     company.configure(products={"no_product": None})
     customer = company.customer()
@@ -147,6 +153,7 @@ def test_the_log_is_lost_between_the_payment_and_its_invoice(company: Company) -
     assert later(company).writes == []
 
 
+@pytest.mark.exhaustive
 def test_an_invoice_is_marked_as_paid_outside_stripe_and_the_money_came_through_it(company: Company) -> None:
     customer = company.customer()
     charge = booked_payment(company, customer)
@@ -159,6 +166,7 @@ def test_an_invoice_is_marked_as_paid_outside_stripe_and_the_money_came_through_
     assert later(company).calls == [("GET", "/self")]
 
 
+@pytest.mark.exhaustive
 def test_both_are_new_and_the_payment_waits_for_a_person(company: Company) -> None:
     customer = company.customer()
     charge = company.sandbox.stripe.charge(customer, 12_500, at=company.now - timedelta(hours=2))
@@ -170,6 +178,7 @@ def test_both_are_new_and_the_payment_waits_for_a_person(company: Company) -> No
     assert later(company).writes == []
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("unlike", ["amount", "customer", "currency", "time", "refunded"])
 def test_what_is_not_alike_is_not_asked_about(company: Company, unlike: str) -> None:
     customer = company.customer()
@@ -190,6 +199,7 @@ def test_what_is_not_alike_is_not_asked_about(company: Company, unlike: str) -> 
     assert {f"stripe:{charge}", f"stripe:{invoice}"} <= set(gross(company))
 
 
+@pytest.mark.exhaustive
 def test_one_payment_is_asked_about_beside_one_invoice_alone(company: Company) -> None:
     customer = company.customer()
     charge = booked_payment(company, customer)
@@ -242,6 +252,7 @@ def test_the_payments_document_is_taken_back_and_the_invoice_is_posted(company: 
     assert later(company).writes == []
 
 
+@pytest.mark.exhaustive
 def test_the_setting_is_changed_after_the_invoice_was_held(company: Company) -> None:
     customer = company.customer()
     charge = booked_payment(company, customer)
@@ -254,6 +265,7 @@ def test_the_setting_is_changed_after_the_invoice_was_held(company: Company) -> 
     assert len(gross(company)) == 3
 
 
+@pytest.mark.exhaustive
 def test_a_payment_that_pays_two_invoices_is_taken_back_once_when_both_are_due(company: Company) -> None:
     company.configure(invoices=CREDIT)
     customer = company.customer()
@@ -271,6 +283,7 @@ def test_a_payment_that_pays_two_invoices_is_taken_back_once_when_both_are_due(c
     assert later(company).calls == [("GET", "/self")]
 
 
+@pytest.mark.exhaustive
 def test_two_payments_of_one_invoice_are_taken_back_each(company: Company) -> None:
     company.configure(invoices=CREDIT)
     customer = company.customer()
@@ -294,6 +307,7 @@ UNCREDITED = {
 }
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("why", UNCREDITED)
 def test_what_cannot_be_taken_back_whole_is_held_with_the_reason(company: Company, why: str) -> None:
     rule = {"when": "paid", "create": "draft_invoice" if why == "a draft" else "booked_invoice"}
@@ -319,6 +333,7 @@ def test_what_cannot_be_taken_back_whole_is_held_with_the_reason(company: Compan
     assert f"stripe:{invoice}" in gross(company)
 
 
+@pytest.mark.exhaustive
 def test_a_refund_after_both_is_taken_off_the_invoice_and_off_nothing_else(company: Company) -> None:
     company.configure(invoices={**CREDIT, "corrections": {"refunds": "credit"}})
     customer = company.customer()
@@ -343,6 +358,7 @@ def test_a_refund_after_both_is_taken_off_the_invoice_and_off_nothing_else(compa
     assert later(company).writes == []
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("setting", ["hold", "credit"])
 def test_a_refund_of_what_stands_for_a_held_invoice_is_of_the_payment(company: Company, setting: str) -> None:
     company.configure(invoices={"corrections": {"refunds": setting}})
@@ -361,6 +377,7 @@ def test_a_refund_of_what_stands_for_a_held_invoice_is_of_the_payment(company: C
     assert gross(company) == {f"stripe:{charge}": Decimal("125.00"), f"stripe:{refund}": Decimal("-25.00")}
 
 
+@pytest.mark.exhaustive
 def test_a_dispute_of_a_payment_that_was_taken_back_is_of_the_invoice(company: Company) -> None:
     company.configure(invoices={**CREDIT, "corrections": {"disputes": "credit"}})
     customer = company.customer()
@@ -376,6 +393,7 @@ def test_a_dispute_of_a_payment_that_was_taken_back_is_of_the_invoice(company: C
     assert later(company).writes == []
 
 
+@pytest.mark.exhaustive
 def test_the_invoice_cannot_be_posted_and_the_payments_document_stays(company: Company) -> None:
     company.configure(invoices=CREDIT)
     customer = company.customer()
@@ -387,6 +405,7 @@ def test_the_invoice_cannot_be_posted_and_the_payments_document_stays(company: C
     assert gross(company) == {f"stripe:{charge}": Decimal("100.00")}
 
 
+@pytest.mark.exhaustive
 def test_the_ledger_taxes_what_takes_it_back_otherwise_and_both_wait(company: Company) -> None:
     company.configure(invoices=CREDIT)
     customer = company.customer()
@@ -399,6 +418,7 @@ def test_the_ledger_taxes_what_takes_it_back_otherwise_and_both_wait(company: Co
     assert gross(company) == {f"stripe:{charge}": Decimal("125.00")}
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("setting", ["hold", "credit"])
 def test_both_were_booked_before_anybody_knew_that_they_are_one(company: Company, setting: str) -> None:
     company.configure(invoices={"paid_twice": setting, "rules": [{"when": "finalized", "create": "booked_invoice"}]})
@@ -429,6 +449,7 @@ CRASHES = {
 }
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("lost", [False, True])
 @pytest.mark.parametrize("crash", CRASHES)
 def test_a_run_that_dies_between_the_two_is_ended_by_the_next(company: Company, crash: str, lost: bool) -> None:
@@ -459,6 +480,7 @@ BEFORE_THE_DRAFT = 5
 """Lists of orders that are read before anything is sent: three by the look, two for what names the sale."""
 
 
+@pytest.mark.exhaustive
 def test_a_document_of_the_payment_was_sent_and_never_answered(company: Company) -> None:
     company.sync()
     company.now += timedelta(hours=1)

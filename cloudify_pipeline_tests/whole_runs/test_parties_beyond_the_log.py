@@ -77,6 +77,7 @@ def restore(company: Company, copy: Path) -> None:
 # -- the ledger has more than the log ------------------------------------------------------------------------------------
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("address", [False, True], ids=["a name only", "with an address"])
 @pytest.mark.parametrize("line_ends", ["as sent", "CR"])
 def test_a_debtor_of_before_the_log_was_lost_is_linked_and_not_made_again(
@@ -112,6 +113,7 @@ def test_a_log_of_yesterday_makes_no_second_debtor(company: Company) -> None:
     assert links(company)[buyer].number == number
 
 
+@pytest.mark.exhaustive
 def test_a_second_home_at_the_same_moment_makes_no_second_debtor_and_no_second_product(
     company: Company, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -154,6 +156,7 @@ def test_two_stripe_customers_with_the_very_same_words_are_two_debtors_also_afte
     assert {links(company)[buyer].number for buyer in buyers} == set(numbers)
 
 
+@pytest.mark.exhaustive
 def test_more_debtors_with_the_same_words_than_stripe_customers_are_nobodys_guess(company: Company) -> None:
     for _ in range(2):
         company.sandbox.economic.add_customer(name="Jens Hansen")
@@ -164,6 +167,7 @@ def test_more_debtors_with_the_same_words_than_stripe_customers_are_nobodys_gues
     assert len(named(company, "Jens Hansen")) == 2
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize(
     ("more", "debtors"),
     [
@@ -183,6 +187,7 @@ def test_a_debtor_of_the_same_name_who_says_more_of_himself_is_somebody_else(
     assert len(named(company, "Jens Hansen")) == debtors
 
 
+@pytest.mark.exhaustive
 def test_a_debtor_that_lacks_what_would_be_sent_is_somebody_else(company: Company) -> None:
     company.sandbox.economic.add_customer(name="Frøstrup ApS", zip="8000", city="Aarhus", country="DK")
     buy(company, company.customer(email=None))
@@ -190,6 +195,7 @@ def test_a_debtor_that_lacks_what_would_be_sent_is_somebody_else(company: Compan
     assert len(named(company)) == 2
 
 
+@pytest.mark.exhaustive
 def test_the_debtor_of_a_lost_answer_is_found_although_the_ledger_turned_its_line_ends(company: Company) -> None:
     company.sandbox.economic.carriage_returns = True
     buyer = of_two_lines(company)
@@ -200,6 +206,7 @@ def test_the_debtor_of_a_lost_answer_is_found_although_the_ledger_turned_its_lin
     assert links(company)[buyer].how == "created"
 
 
+@pytest.mark.exhaustive
 def test_a_product_of_before_the_log_was_lost_is_linked_under_the_number_that_a_mapping_gave_it(company: Company) -> None:
     company.configure(
         products={"match": [{"stripe": "metadata.barcode", "ledger": "barCode"}], "fields": {"productNumber": "metadata.sku"}}
@@ -214,6 +221,7 @@ def test_a_product_of_before_the_log_was_lost_is_linked_under_the_number_that_a_
     assert [one["productNumber"] for one in company.sandbox.economic.products()] == [one["productNumber"] for one in before]
 
 
+@pytest.mark.exhaustive
 def test_a_debtor_numbered_by_stripe_is_linked_after_the_log_is_lost_and_another_of_that_number_is_not(company: Company) -> None:
     company.configure(
         customers={
@@ -243,6 +251,7 @@ def deleted(company: Company, name: str = "Frøstrup ApS") -> int:
     return number
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("stored", [None, "metadata.economic_customer_number"])
 @pytest.mark.parametrize("reused", [False, True], ids=["its number is free", "its number is its own again"])
 def test_a_debtor_that_somebody_deleted_is_made_again(company: Company, stored: str | None, *, reused: bool) -> None:
@@ -288,6 +297,7 @@ def test_a_debtor_that_somebody_deleted_is_held_by_that_name_where_the_settings_
     assert debtors_invoiced(company)[-1] == named(company)[0]
 
 
+@pytest.mark.exhaustive
 def test_a_document_waits_while_its_debtor_is_not_made_again_and_never_goes_to_the_number_of_somebody_else(
     company: Company,
 ) -> None:
@@ -308,6 +318,7 @@ def test_a_document_waits_while_its_debtor_is_not_made_again_and_never_goes_to_t
     assert debtors_invoiced(company).count(named(company)[0]) == 1
 
 
+@pytest.mark.exhaustive
 def test_a_number_that_became_somebody_elses_is_never_used_although_stripe_names_it(company: Company) -> None:
     company.configure(customers={"number": {"store_in": "metadata.economic_customer_number"}})
     buyer = company.customer(email=None)
@@ -325,6 +336,7 @@ def test_a_number_that_became_somebody_elses_is_never_used_although_stripe_names
     assert debtors_invoiced(company) == [old, right]
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("on_not_found", ["create", "hold"])
 def test_a_product_that_somebody_deleted_is_made_again_or_held_by_that_name(company: Company, on_not_found: str) -> None:
     buyer = company.customer(email=None)

@@ -100,6 +100,7 @@ def test_a_payment_that_is_attached_to_an_invoice_while_it_rests_is_booked_with_
     assert asked(company, missing) == []
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("again", [False, True], ids=["sync", "replay"])
 def test_who_asks_by_name_waits_as_well(company: Company, again: bool) -> None:
     charge = taken(company)
@@ -108,6 +109,7 @@ def test_who_asks_by_name_waits_as_well(company: Company, again: bool) -> None:
     assert company.sync(ids=(charge,), again=again).counts() == {"booked": 1}
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("named", [False, True], ids=["everything", "by its id"])
 @pytest.mark.parametrize("seen", [False, True], ids=["not seen before", "seen when it was authorised"])
 def test_a_payment_authorised_yesterday_and_captured_a_minute_ago_rests_from_its_capture(
@@ -127,6 +129,7 @@ def test_a_payment_authorised_yesterday_and_captured_a_minute_ago_rests_from_its
     assert company.sync(ids=ids).counts() == {"booked": 1}
 
 
+@pytest.mark.exhaustive
 def test_a_payment_authorised_yesterday_and_captured_an_hour_ago_has_rested(company: Company) -> None:
     charge = taken(company, ago=timedelta(days=1), captured=False, amount_captured=0)
     company.sync()
@@ -135,12 +138,14 @@ def test_a_payment_authorised_yesterday_and_captured_an_hour_ago_has_rested(comp
     assert company.sync(ids=(charge,)).counts() == {"booked": 1}
 
 
+@pytest.mark.exhaustive
 def test_a_payment_that_is_only_authorised_is_not_due_and_does_not_rest(company: Company) -> None:
     charge = taken(company, captured=False, amount_captured=0)
     assert company.sync().codes() == {charge: "S-NOT-DUE"}
     assert states(company)[charge] == ("skipped", "S-NOT-DUE")
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("hours", [1, -1])
 def test_a_stripe_clock_that_differs_by_an_hour_lets_it_rest_two_minutes_all_the_same(company: Company, hours: int) -> None:
     ahead = timedelta(hours=hours)
@@ -152,6 +157,7 @@ def test_a_stripe_clock_that_differs_by_an_hour_lets_it_rest_two_minutes_all_the
     assert company.sync().counts() == {"booked": 1}
 
 
+@pytest.mark.exhaustive
 def test_a_payment_from_the_future_rests_two_minutes_from_when_it_was_first_seen(company: Company) -> None:
     charge = taken(company, ago=timedelta(hours=-1))
     only_rests(company, company.sync(ids=(charge,)), charge)
@@ -159,6 +165,7 @@ def test_a_payment_from_the_future_rests_two_minutes_from_when_it_was_first_seen
     assert company.sync(ids=(charge,)).codes().get(charge) != "S-RESTS"
 
 
+@pytest.mark.exhaustive
 def test_a_refund_within_the_two_minutes_waits_with_the_payment_and_is_posted_behind_it(company: Company) -> None:
     company.configure(invoices={"corrections": {"refunds": "credit"}})
     charge = taken(company)
@@ -178,6 +185,7 @@ def test_a_refund_within_the_two_minutes_waits_with_the_payment_and_is_posted_be
     }
 
 
+@pytest.mark.exhaustive
 def test_a_refund_that_is_a_persons_is_held_behind_the_rest_and_not_before(company: Company) -> None:
     charge = taken(company)
     company.sandbox.stripe.refund(charge, 2_000, at=company.now)
@@ -186,6 +194,7 @@ def test_a_refund_that_is_a_persons_is_held_behind_the_rest_and_not_before(compa
     assert "S-RESTS" not in company.sync().codes().values()
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("disputes", ["hold", "credit"])
 def test_a_dispute_lost_within_the_two_minutes_waits_with_the_payment(company: Company, disputes: str) -> None:
     company.configure(invoices={"corrections": {"disputes": disputes}})
@@ -197,6 +206,7 @@ def test_a_dispute_lost_within_the_two_minutes_waits_with_the_payment(company: C
     assert "S-RESTS" not in company.sync().codes().values()
 
 
+@pytest.mark.exhaustive
 def test_a_payment_that_rests_is_neither_held_nor_missing_nor_late_nor_told_and_the_others_go_through(company: Company) -> None:
     charge = taken(company)
     other = company.pay(company.invoice(company.customer("Egen ApS")))
@@ -218,6 +228,7 @@ def test_a_payment_that_rests_is_neither_held_nor_missing_nor_late_nor_told_and_
     assert (waiting.stripe_id, waiting.late) == (charge, True)
 
 
+@pytest.mark.exhaustive
 def test_what_a_limit_lets_through_is_not_taken_up_by_payments_that_rest(company: Company) -> None:
     company.configure(limits={"max_documents_per_run": 1})
     charge = taken(company, ago=timedelta(seconds=110))
@@ -228,6 +239,7 @@ def test_what_a_limit_lets_through_is_not_taken_up_by_payments_that_rest(company
     assert f"stripe:{charge}" in company.documents()
 
 
+@pytest.mark.exhaustive
 def test_a_payment_that_would_be_held_rests_first(company: Company) -> None:
     charge = taken(company, on_behalf_of="acct_1Keramik")
     only_rests(company, company.sync(), charge)
@@ -235,12 +247,14 @@ def test_a_payment_that_would_be_held_rests_first(company: Company) -> None:
     assert company.sync().codes() == {charge: "E-OTHER-SELLER"}
 
 
+@pytest.mark.exhaustive
 def test_with_dry_run_it_is_planned_with_the_same_reason(company: Company) -> None:
     company.configure(write_mode="dry_run")
     charge = taken(company)
     only_rests(company, company.sync(), charge)
 
 
+@pytest.mark.exhaustive
 def test_a_preview_says_what_rests_and_reads_again_what_has_rested(company: Company) -> None:
     charge = taken(company)
     found = asked(company, lambda opened: asyncio.run(preview(opened)))
@@ -252,6 +266,7 @@ def test_a_preview_says_what_rests_and_reads_again_what_has_rested(company: Comp
     assert found.counts["resting"] == 0
 
 
+@pytest.mark.exhaustive
 def test_payments_that_are_left_out_do_not_rest(company: Company) -> None:
     company.configure(invoices={"include_charges": False})
     assert company.sync().counts() == {}

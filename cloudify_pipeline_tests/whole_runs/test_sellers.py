@@ -27,12 +27,14 @@ def test_an_invoice_on_behalf_of_another_account_is_held_by_name_and_its_credit_
     assert OTHER in held.problem.message
 
 
+@pytest.mark.exhaustive
 def test_an_invoice_that_another_account_issues_is_held(company: Company) -> None:
     theirs = company.pay(company.invoice(company.customer(), issuer={"type": "account", "account": OTHER}))
     assert company.sync().codes() == {theirs: "E-OTHER-SELLER"}
     assert not company.documents()
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("named", [False, True], ids=["everything", "by its id"])
 def test_an_invoice_whose_payment_went_on_to_another_account_is_held_though_it_says_nothing_itself(
     company: Company, named: bool
@@ -62,6 +64,7 @@ def test_a_payment_without_invoice_that_is_transferred_is_held_and_one_of_a_conn
     assert company.documents() == {f"stripe:{direct}": ("booked_invoice", Decimal("50.00"))}
 
 
+@pytest.mark.exhaustive
 def test_a_platform_that_sells_in_its_own_name_posts_them_once_the_settings_say_so(company: Company) -> None:
     theirs = company.pay(company.invoice(company.customer(), on_behalf_of=OTHER))
     assert company.sync().codes() == {theirs: "E-OTHER-SELLER"}
@@ -70,12 +73,14 @@ def test_a_platform_that_sells_in_its_own_name_posts_them_once_the_settings_say_
     assert company.documents() == {f"stripe:{theirs}": ("booked_invoice", Decimal("125.00"))}
 
 
+@pytest.mark.exhaustive
 def test_an_account_that_names_itself_sells_for_itself(company: Company) -> None:
     company.configure(stripe={"account": OWN})
     company.pay(company.invoice(company.customer(), on_behalf_of=OWN, issuer={"type": "account", "account": OWN}))
     assert company.sync().counts() == {"booked": 1}
 
 
+@pytest.mark.exhaustive
 def test_what_was_posted_before_the_settings_said_to_hold_it_stays(company: Company) -> None:
     company.configure(invoices={"sold_by_another": "post"})
     theirs = company.pay(company.invoice(company.customer(), on_behalf_of=OTHER))
@@ -92,6 +97,7 @@ def test_what_was_posted_before_the_settings_said_to_hold_it_stays(company: Comp
     assert not again.writes
 
 
+@pytest.mark.exhaustive
 def test_sales_that_are_held_for_another_seller_leave_the_room_of_a_run_to_the_others(company: Company) -> None:
     company.configure(limits={"max_documents_per_run": 1})
     company.pay(company.invoice(company.customer(), on_behalf_of=OTHER))

@@ -121,6 +121,7 @@ def test_two_accounts_on_one_agreement_each_post_and_count_and_reconcile_only_th
         opened.log.close()
 
 
+@pytest.mark.exhaustive
 def test_a_document_of_another_home_s_account_is_not_ours_and_not_missing(shops: Shops, tmp_path: Path) -> None:
     shops.be("nordlys").sync()
     with shops.keys.monkeypatch.context() as elsewhere:
@@ -162,6 +163,7 @@ class Turns:
         return self.company.sync(run_id=run_id, sleep=self.sleep)
 
 
+@pytest.mark.exhaustive
 def test_the_second_of_two_connections_waits_its_turn_says_for_whom_and_is_not_red(
     shops: Shops, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -175,6 +177,7 @@ def test_the_second_of_two_connections_waits_its_turn_says_for_whom_and_is_not_r
     assert f"connection other ({OTHER_HOST}) is writing to the same books" in caplog.text
 
 
+@pytest.mark.exhaustive
 def test_where_the_turn_does_not_come_in_time_the_records_stay_planned_by_name_and_the_next_run_takes_them(shops: Shops) -> None:
     company = shops.be("nordlys")
     turns = Turns(company, asks=10_000)
@@ -196,6 +199,7 @@ def test_where_the_turn_does_not_come_in_time_the_records_stay_planned_by_name_a
     opened.log.close()
 
 
+@pytest.mark.exhaustive
 def test_a_second_run_of_the_connection_that_waits_is_refused(shops: Shops) -> None:
     company = shops.be("nordlys")
     Turns(company, asks=10_000).take()
@@ -245,6 +249,7 @@ def test_a_process_that_slept_while_the_other_connection_took_the_books_cannot_s
     opened.log.close()
 
 
+@pytest.mark.exhaustive
 def test_a_run_whose_books_are_taken_between_intent_and_request_sends_nothing(shops: Shops) -> None:
     company = shops.be("nordlys")
     ask(company, sync.stage)
@@ -270,6 +275,7 @@ def test_a_run_whose_books_are_taken_between_intent_and_request_sends_nothing(sh
     assert company.sandbox.economic.writes() == []
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize(
     ("holder", "silent", "waits"),
     [
@@ -303,6 +309,7 @@ def test_who_is_waited_for(shops: Shops, holder: str, silent: timedelta, waits: 
     assert lease.turn == 8
 
 
+@pytest.mark.exhaustive
 def test_other_books_are_not_waited_for_and_every_lease_is_given_back(shops: Shops) -> None:
     company = shops.be("nordlys")
     Turns(company, asks=1).take()
@@ -340,6 +347,7 @@ ACCOUNTS: dict[str, Callable[[Shops], None]] = {
 }
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("known", ACCOUNTS)
 @pytest.mark.parametrize("file", ["left in the folder", "gone"])
 @pytest.mark.parametrize("key", ["test A", "test A, rolled"])
@@ -372,6 +380,7 @@ def test_a_second_file_for_one_account_and_agreement_is_refused_and_the_first_go
     assert "E-CONN-SECOND" not in {one.code for one in ask(company, check).errors}
 
 
+@pytest.mark.exhaustive
 def test_a_copy_of_a_home_of_the_earlier_version_is_known_by_what_both_have(shops: Shops) -> None:
     company = shops.be("nordlys")
     company.sync()
@@ -384,6 +393,7 @@ def test_a_copy_of_a_home_of_the_earlier_version_is_known_by_what_both_have(shop
     assert "others of this account" in refused(company)
 
 
+@pytest.mark.exhaustive
 def test_of_two_copies_that_have_not_posted_yet_the_one_that_was_bound_first_may(shops: Shops) -> None:
     company = shops.be("zebra")
     ask(company, stage_then(sync.plan))
@@ -392,6 +402,7 @@ def test_of_two_copies_that_have_not_posted_yet_the_one_that_was_bound_first_may
     assert shops.be("zebra").sync().counts() == {"booked": 1}
 
 
+@pytest.mark.exhaustive
 def test_a_rename_before_anything_was_posted_goes_on_under_the_new_name(shops: Shops) -> None:
     company = shops.be("trial")
     ask(company, connect)
@@ -400,6 +411,7 @@ def test_a_rename_before_anything_was_posted_goes_on_under_the_new_name(shops: S
     assert company.name == "nordlys"
 
 
+@pytest.mark.exhaustive
 def test_a_copy_that_may_not_write_is_looked_at_and_hinders_nobody(shops: Shops) -> None:
     shops.company.configure(write_mode="dry_run")
     company = shops.be("look")
@@ -411,6 +423,7 @@ def test_a_copy_that_may_not_write_is_looked_at_and_hinders_nobody(shops: Shops)
     assert shops.be("look").sync().counts() == {"planned": 1}
 
 
+@pytest.mark.exhaustive
 def test_a_connection_that_was_bound_to_another_account_still_keeps_the_first_accounts_documents(shops: Shops) -> None:
     shops.be("nordlys").sync()
     company = shops.be("nordlys", "test B")
