@@ -20,6 +20,7 @@ import pytest
 from cloudify_pipeline.catalogue import CATALOGUE
 from cloudify_pipeline.connection import open_connection
 from cloudify_pipeline.control import sync
+from cloudify_pipeline.control.check_first import check_first
 from cloudify_pipeline.control.opened import OpenConnection
 from cloudify_pipeline.errors import RunStopped
 from cloudify_pipeline.ledgers.economic import client as economic_client
@@ -127,8 +128,8 @@ def test_a_customer_whose_answer_was_lost_is_ours_when_the_next_run_plans_anew(c
     (invoice,) = trade(company, invoices=1, buyers=1)
     faults = company.sandbox.faults_economic
     faults.add(Fault("POST", "^/customers$", "drop_after_commit", times=None))
-    # The first look-up is planning's own; then nobody can say whether the customer arrived.
-    faults.add(Fault("GET", "^/customers$", "drop_before", after=1, times=None))
+    # The first look-up is planning's, the second that before the create; then nobody can say whether the customer arrived.
+    faults.add(Fault("GET", "^/customers$", "drop_before", after=2, times=None))
     with suppress(RunStopped):
         company.sync()
     assert "POST" in {method for _, method, _ in faults.fired}
@@ -357,6 +358,10 @@ def test_after_a_fault_at_a_step_the_next_run_ends_as_without_it_or_holds_by_nam
     company: Company, trouble: Trouble, step: str
 ) -> None:
     ids = trade(company, invoices=3)
+    # The settings were right once: what goes wrong afterwards holds what it touches.
+    opened = opened_with(company)
+    asyncio.run(check_first(opened))
+    opened.log.close()
     with staging_kept_open():
         endings, stopped = asyncio.run(stepwise(company, step, trouble))
     assert stopped is None or stopped in CATALOGUE, "a run is stopped by name"
